@@ -1,0 +1,1 @@
+//! Configuration: flag, environment, `.env`, `ordain.toml`, in this order.

@@ -1,0 +1,1 @@
+//! The HTTP face: routes, status codes, OpenAPI. Decides nothing about orders.

@@ -1,0 +1,14 @@
+//! ordain: a durable orchestrator in one process. See `ARCHITECTURE.md` for the floors of the house.
+#![forbid(unsafe_code)]
+
+pub mod activities;
+pub mod cli;
+pub mod config;
+pub mod http;
+pub mod kernel;
+pub mod load;
+pub mod model;
+pub mod runtime;
+pub mod store;
+pub mod telemetry;
+pub mod workflows;

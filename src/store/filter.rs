@@ -1,0 +1,69 @@
+//! What a list of orders is filtered and sorted by, and its pages.
+
+use serde::{Deserialize, Serialize};
+
+use super::StoredWorkflow;
+use crate::model::{Key, Timestamp};
+
+/// Which orders to list. Empty: all, newest first.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct OrderFilter {
+    /// States to show; empty: all.
+    pub states: Vec<String>,
+    /// A part of the order id.
+    pub q: Option<String>,
+    /// Only those with an activity that is being tried again, their shipments' included.
+    pub retrying: Option<bool>,
+    /// At least this many attempts of some activity, their shipments' included.
+    pub attempts_min: Option<u32>,
+    /// The kind of the last error, their shipments' included.
+    pub error: Option<String>,
+    /// Metadata values that must be equal, by key; compared as text.
+    pub metadata: Vec<(String, String)>,
+    /// Created at or after this instant.
+    pub created_after: Option<Timestamp>,
+    /// Created before this instant.
+    pub created_before: Option<Timestamp>,
+    pub sort: Sort,
+    /// Rows on a page, from 1.
+    pub limit: usize,
+    pub cursor: Option<Cursor>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sort {
+    pub field: SortField,
+    pub descending: bool,
+}
+
+impl Default for Sort {
+    fn default() -> Self {
+        Self { field: SortField::CreatedAt, descending: true }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SortField {
+    CreatedAt,
+    UpdatedAt,
+    OrderId,
+    State,
+}
+
+/// The last row of the page before: its sort value and its key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    pub sort: Sort,
+    /// The sort value: the instant in ms, or the text.
+    pub value: String,
+    pub key: Key,
+}
+
+/// A page of orders; each with its open children behind it.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    pub orders: Vec<Vec<StoredWorkflow>>,
+    /// Where the next page begins; `None`: this was the last.
+    pub next: Option<Cursor>,
+}

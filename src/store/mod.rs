@@ -1,0 +1,270 @@
+//! The journal and the queries: the only place that speaks SQL.
+//!
+//! Two traits, [`Journal`] and [`Queries`]; a database is one implementation of both and passes the same contract suite.
+//! Nothing here decides: a transition comes in whole and is stored whole, or not at all.
+
+mod filter;
+pub mod sqlite;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+pub use filter::{Cursor, OrderFilter, Page, Sort, SortField};
+
+use crate::kernel::{FactRecord, Transition};
+use crate::model::{Key, PaymentId, RunId, Timestamp, WorkflowId};
+
+/// What is stored in one piece: the transitions of one family's step, and the answer to the request that caused it.
+#[derive(Debug, Clone, Default)]
+pub struct Unit {
+    pub transitions: Vec<Transition>,
+    pub answer: Option<StoredAnswer>,
+}
+
+/// The first answer given under an idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredAnswer {
+    pub key: String,
+    /// A hash of the request, to tell a repetition from another request under the same key.
+    pub fingerprint: String,
+    /// The outcome as JSON; the host's to read.
+    pub outcome: String,
+    pub at: Timestamp,
+}
+
+/// What became of one unit of a batch that was committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    Stored,
+    /// Nothing of the unit was stored; the rest of the batch was.
+    Conflict(Conflict),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Conflict {
+    /// A workflow of this id exists already.
+    WorkflowExists,
+    /// Another order holds this payment id.
+    PaymentInUse(PaymentId),
+    /// The idempotency key has an answer already.
+    KeyUsed,
+}
+
+/// Why the store could not do what was asked. Nothing of it was stored, unless it says [`StoreError::OutcomeUnknown`].
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// The database cannot be reached or written now: locked, disk full, connection lost. May be tried again.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// A COMMIT got no answer; it must be read back.
+    #[error("it is not known whether the commit took place: {0}")]
+    OutcomeUnknown(String),
+    /// What was asked breaks a rule of the schema. Trying again does not help.
+    #[error("the database refused: {0}")]
+    Refused(String),
+    /// What is stored cannot be read.
+    #[error("stored data cannot be read: {0}")]
+    Corrupt(String),
+}
+
+/// The single writer. Lives on a thread of its own; every call blocks.
+pub trait Journal: Send {
+    /// Appends units in one transaction, durable on return. The verdicts are in the order of the units. A unit that
+    /// conflicts is left out and the others are stored.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the whole batch is not stored (or, if it says so, its outcome is unknown).
+    fn append(&mut self, units: &[Unit]) -> Result<Vec<Verdict>, StoreError>;
+
+    /// Removes stored answers older than `before`. Writes nothing where there are none.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is not available.
+    fn forget_answers(&mut self, before: Timestamp) -> Result<usize, StoreError>;
+}
+
+/// One instance as it is stored.
+#[derive(Debug, Clone)]
+pub struct StoredWorkflow {
+    pub key: Key,
+    pub root: Key,
+    pub id: WorkflowId,
+    pub parent: Option<WorkflowId>,
+    pub kind: String,
+    pub run_id: RunId,
+    pub state: String,
+    pub seq: u64,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+    pub snapshot: String,
+}
+
+/// One fact of a history.
+#[derive(Debug, Clone, Serialize)]
+pub struct StoredFact {
+    pub seq: u64,
+    #[serde(flatten)]
+    pub fact: FactRecord,
+    pub at: Timestamp,
+}
+
+/// A payment row as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredPayment {
+    pub payment_id: String,
+    pub order_id: String,
+    pub status: String,
+    pub amount: String,
+    pub currency: String,
+}
+
+/// A family that has something to do at an instant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    pub root: WorkflowId,
+    pub key: Key,
+    pub at: Timestamp,
+}
+
+/// Reads. Shared by many threads; every call blocks and sees all that was committed before it.
+pub trait Queries: Send + Sync {
+    /// Answers if the database does.
+    ///
+    /// # Errors
+    /// [`StoreError`] where it does not.
+    fn ping(&self) -> Result<(), StoreError>;
+
+    /// The root of this id and its open children, the root first; empty where there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is not available.
+    fn family(&self, root: &WorkflowId) -> Result<Vec<StoredWorkflow>, StoreError>;
+
+    /// The families of several roots in one read, each as [`Queries::family`] gives it.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is not available.
+    fn families(&self, roots: &[WorkflowId]) -> Result<Vec<Vec<StoredWorkflow>>, StoreError>;
+
+    /// One instance, root or child, ended or not.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is not available.
+    fn workflow(&self, id: &WorkflowId) -> Result<Option<StoredWorkflow>, StoreError>;
+
+    /// Facts of one instance with `seq > after`, oldest first; `None` where there is no such instance.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is not available.
+    fn history(&self, id: &WorkflowId, after: u64, limit: usize) -> Result<Option<Vec<StoredFact>>, StoreError>;
+
+    /// A page of orders.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is not available.
+    fn orders(&self, filter: &OrderFilter) -> Result<Page, StoreError>;
+
+    /// How many instances there are, by kind and state; exactly what counting the rows gives.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is not available.
+    fn stats(&self) -> Result<BTreeMap<String, BTreeMap<String, i64>>, StoreError>;
+
+    /// Families due in `(after.0, until]`, ordered by (instant, key), beginning behind `after`.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is not available.
+    fn due(&self, after: (Timestamp, Key), until: Timestamp, limit: usize) -> Result<Vec<Due>, StoreError>;
+
+    /// The first instant later than `after` at which a family is due.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is not available.
+    fn next_due(&self, after: Timestamp) -> Result<Option<Timestamp>, StoreError>;
+
+    /// The answer stored under an idempotency key.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is not available.
+    fn answer(&self, key: &str) -> Result<Option<StoredAnswer>, StoreError>;
+
+    /// The payment of an order.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is not available.
+    fn payment(&self, order: &WorkflowId) -> Result<Option<StoredPayment>, StoreError>;
+
+    /// Instances with a key greater than `after`, by key; for checks that read everything.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is not available.
+    fn scan(&self, after: Key, limit: usize) -> Result<Vec<StoredWorkflow>, StoreError>;
+}
+
+/// An open database, owned by this process until it is dropped.
+pub struct Store {
+    pub journal: Box<dyn Journal>,
+    pub queries: Arc<dyn Queries>,
+    /// The first key that is free.
+    pub next_key: Key,
+    /// Keeps the database ours; released when dropped.
+    pub ownership: Box<dyn Send>,
+}
+
+/// Where the database is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Location {
+    Sqlite(std::path::PathBuf),
+}
+
+/// Why a database cannot be opened. Its file is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("{0}")]
+    BadUrl(String),
+    #[error("the database {path} is in use by another ordain (process {holder})")]
+    InUse { path: String, holder: String },
+    #[error("the database {path} is locked by another program")]
+    Locked { path: String },
+    #[error("{path} is not an ordain database: {why}")]
+    NotOurs { path: String, why: String },
+    #[error("{path} was written by a newer ordain (schema {found}); this one knows schemas up to {known}")]
+    Newer { path: String, found: String, known: String },
+    #[error("{path} cannot be written: {why}")]
+    ReadOnly { path: String, why: String },
+    #[error("{path} cannot be opened: {why}")]
+    Io { path: String, why: String },
+}
+
+impl Location {
+    /// Reads a database URL: `sqlite://PATH` or a bare path; `sqlite://` alone is not one. A `+driver` in the scheme
+    /// is dropped.
+    ///
+    /// # Errors
+    /// [`OpenError::BadUrl`] with a sentence for people.
+    pub fn parse(url: &str) -> Result<Self, OpenError> {
+        let bad = |why: String| Err(OpenError::BadUrl(why));
+        let Some((scheme, rest)) = url.split_once("://") else {
+            let plain = url.strip_prefix("sqlite:").unwrap_or(url);
+            return if plain.is_empty() {
+                bad("the database URL is empty".into())
+            } else {
+                Ok(Self::Sqlite(plain.into()))
+            };
+        };
+        match scheme.split('+').next().unwrap_or_default() {
+            "sqlite" if rest.is_empty() => {
+                bad("the database URL sqlite:// lacks a path, as in sqlite://ordain.db".into())
+            }
+            "sqlite" => Ok(Self::Sqlite(rest.into())),
+            "postgres" | "postgresql" => {
+                bad("this build keeps its data in SQLite; PostgreSQL is not supported yet".into())
+            }
+            "mysql" | "mariadb" => bad("MySQL is not supported; use sqlite://PATH".into()),
+            other => bad(format!("the database URL has the unknown scheme {other:?}; use sqlite://PATH")),
+        }
+    }
+}

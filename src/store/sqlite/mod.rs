@@ -1,0 +1,1 @@
+//! SQLite: see the module docs of its parts.

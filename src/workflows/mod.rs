@@ -1,0 +1,13 @@
+//! The kinds of workflow that come with ordain, one folder each. Pure: facts, decisions and wishes, no I/O.
+
+pub mod order;
+pub mod shipping;
+
+use crate::kernel::Registry;
+
+/// A registry of all built-in kinds.
+pub fn registry() -> Registry {
+    let mut registry = Registry::default();
+    registry.add::<order::Order>().add::<shipping::Shipment>();
+    registry
+}
