@@ -21,4 +21,6 @@ pub use family::{Commit, Family, IdSource, Member, Stepped, Transition};
 pub use machine::{ActivityCall, ChildStart, CodecError, Cx, Input, Machine, Step, Waiting};
 pub use registry::{Registry, RestoreError};
 pub use retry::{Policies, RetryPolicy};
-pub use workflow::{ClockMode, Message, Persistence, Recipient, Rejection, Stimulus, View, Wish, Workflow};
+pub use workflow::{
+    ClockMode, Message, Persistence, Recipient, Rejection, START_AGAIN, Stimulus, View, Wish, Workflow,
+};

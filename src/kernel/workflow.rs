@@ -8,7 +8,11 @@ use serde_json::Value;
 use super::core::Core;
 use super::machine::Machine;
 use super::retry::Policies;
-use crate::model::{Failure, PaymentRow, Timestamp, WorkflowId};
+use crate::model::{Failure, Name, PaymentRow, Timestamp, WorkflowId};
+
+/// The signal an instance gets when it is started once more: it takes it where its content is the same (by the
+/// `fingerprint` in the payload), and refuses it otherwise.
+pub const START_AGAIN: &str = "start";
 
 /// What may happen to a workflow, as far as it must decide on it itself.
 #[derive(Debug)]
@@ -73,13 +77,13 @@ pub enum Persistence {
 #[error("{message}")]
 pub struct Rejection {
     /// A stable snake_case word.
-    pub code: &'static str,
+    pub code: Name,
     pub message: String,
 }
 
 impl Rejection {
-    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+    pub fn new(code: impl Into<Name>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into() }
     }
 }
 

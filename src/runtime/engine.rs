@@ -1,15 +1,34 @@
 //! The door to the engine: what the faces (HTTP, tests, demos) call.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use actix::dev::SendError;
+use actix::{Actor, Addr};
+use actix_rt::time::{sleep, timeout};
+use actix_rt::{Arbiter, ArbiterHandle};
+use metrics::gauge;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
-use super::Options;
+use super::live::{Live, document};
+use super::pool::Pool;
+use super::readers::Readers;
+use super::shard::{Ask, Pools, Query, Shard};
+use super::shared::{Clock, Ids, Shared, SharedRef};
+use super::timers::FarTimer;
+use super::{Options, journal, outcome};
 use crate::activities::Activities;
-use crate::kernel::{Registry, Rejection};
+use crate::kernel::{Family, Registry, Rejection, RestoreError};
 use crate::model::{Name, PaymentId, WorkflowId};
-use crate::store::{Queries, Store, StoreError};
+use crate::store::{Queries, Store, StoreError, StoredWorkflow};
+use crate::workflows::{order, shipping};
+
+/// The queue of activities whose own queue is not known.
+const DEFAULT_QUEUE: &str = "default";
 
 /// Something asked of one workflow.
 #[derive(Debug, Clone)]
@@ -81,9 +100,32 @@ pub enum EngineError {
     /// The actor crashed over this input and is being rebuilt.
     #[error("the workflow's actor crashed and is being rebuilt: {0}")]
     Crashed(String),
+    /// The same request was answered a moment ago, under the same idempotency key.
+    #[error("the request was answered already; ask again")]
+    AnswerExists,
     /// No answer in time; the command may still take effect.
     #[error("no answer in time")]
     Timeout,
+}
+
+/// Why an engine cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("a thread cannot be started: {0}")]
+    Thread(#[from] std::io::Error),
+    #[error("the actors of a shard did not start")]
+    Shard,
+}
+
+impl Until {
+    /// Whether a state is the one that is waited for.
+    pub fn is_met(&self, state: &str, terminal: bool) -> bool {
+        match self {
+            // Whatever was waited for, an end is the last that comes.
+            Self::Terminal => terminal,
+            Self::State(name) => terminal || name == state,
+        }
+    }
 }
 
 /// A running engine. Cheap to clone.
@@ -92,71 +134,291 @@ pub struct Engine {
     inner: Arc<Inner>,
 }
 
-struct Inner {}
+struct Inner {
+    shared: SharedRef,
+    shards: Vec<Addr<Shard>>,
+    pools: Vec<Addr<Pool>>,
+    activities: Vec<String>,
+    arbiters: Vec<ArbiterHandle>,
+    /// The writer's thread and the ownership of the database, until the engine has drained.
+    held: Mutex<Option<(JoinHandle<()>, Box<dyn Send>)>>,
+}
 
 impl Engine {
     /// Starts the engine on a store and begins recovery. Must be called within an actix system.
-    pub fn start(_options: Options, _registry: Registry, _activities: Activities, _store: Store) -> Self {
-        todo!()
+    ///
+    /// # Errors
+    /// [`StartError`] where a thread cannot be started.
+    pub fn start(
+        options: Options,
+        registry: Registry,
+        activities: Activities,
+        store: Store,
+    ) -> Result<Self, StartError> {
+        let Store { journal, queries, next_key, ownership } = store;
+        // Every live actor has at most one unit on its way.
+        let (door, inbox) = journal::queue(options.live_max + options.batch_max);
+        let shared: SharedRef = Arc::new(Shared {
+            readers: Readers::start(queries, options.readers)?,
+            journal: door,
+            ids: Ids::starting_at(next_key),
+            clock: Clock::default(),
+            live: AtomicUsize::new(0),
+            running: AtomicUsize::new(0),
+            committing: AtomicUsize::new(0),
+            ready: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+            mailbox_high: AtomicUsize::new(0),
+            far_timer: FarTimer::default(),
+            registry,
+            options,
+        });
+        let mut arbiters = Vec::new();
+        let mut arbiter = || {
+            let arbiter = Arbiter::new();
+            arbiters.push(arbiter.handle());
+            arbiter.handle()
+        };
+        let start_shard = |index| {
+            let shared = shared.clone();
+            Shard::start_in_arbiter(&arbiter(), move |_| Shard::new(shared, index))
+        };
+        let shards: Vec<Addr<Shard>> = (0..shared.options.shards).map(start_shard).collect();
+        let doors: Vec<_> = shards.iter().map(|s| (s.clone().recipient(), s.clone().recipient())).collect();
+        let named = shared.options.queues.keys().cloned().map(Name::Owned);
+        let names: BTreeSet<Name> =
+            named.chain([Name::Borrowed(DEFAULT_QUEUE), order::QUEUE.into(), shipping::QUEUE.into()]).collect();
+        let start_pool = |name: Name| {
+            let pool = Pool::new(name.clone(), activities.clone(), shared.clone(), doors.clone());
+            (name, Pool::start_in_arbiter(&arbiter(), move |_| pool))
+        };
+        let pools: BTreeMap<Name, Addr<Pool>> = names.into_iter().map(start_pool).collect();
+        let default = pools.get(DEFAULT_QUEUE).cloned().ok_or(StartError::Shard)?;
+        for shard in &shards {
+            shard.try_send(Pools(pools.clone(), default.clone())).map_err(|_| StartError::Shard)?;
+        }
+        let acks = shards.iter().map(|s| s.clone().recipient()).collect();
+        let writer = journal::start(inbox, journal, acks, shared.options.batch_max)?;
+        let (timers, all) = (arbiter(), shards.clone());
+        timers.spawn(super::timers::run(shared.clone(), all));
+        let inner = Inner {
+            shared,
+            shards,
+            pools: pools.into_values().collect(),
+            activities: activities.names().map(str::to_owned).collect(),
+            arbiters,
+            held: Mutex::new(Some((writer, ownership))),
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Whether recovery is done and the engine takes commands.
     pub fn is_ready(&self) -> bool {
-        todo!()
+        self.inner.shared.ready.load(Ordering::Acquire) && !self.inner.shared.is_draining()
     }
 
     /// Hands a command to its workflow and waits until its outcome is durable.
     ///
     /// # Errors
     /// [`EngineError`]
-    pub async fn submit(&self, _command: Command) -> Result<Answer, EngineError> {
-        todo!()
+    pub async fn submit(&self, command: Command) -> Result<Answer, EngineError> {
+        let Some(key) = command.idempotency.clone() else { return self.ask(command).await };
+        if let Some(answer) = self.first_answer(&key).await? {
+            return answer;
+        }
+        match self.ask(command).await {
+            // The same request got there first, a moment ago.
+            Err(EngineError::AnswerExists) => self.first_answer(&key).await?.unwrap_or(Err(EngineError::AnswerExists)),
+            result => result,
+        }
     }
 
-    /// The status document of a workflow as JSON text, `live` included; with `wait`, once it is in that state or the
-    /// time is over.
+    async fn ask(&self, command: Command) -> Result<Answer, EngineError> {
+        let shared = &self.inner.shared;
+        if shared.is_draining() {
+            return Err(EngineError::Draining);
+        }
+        let (reply, answer) = oneshot::channel();
+        let shard = &self.inner.shards[shared.shard_of(&command.id)];
+        shard.try_send(Ask { command, reply }).map_err(refused)?;
+        let limit = Duration::from_millis(shared.options.request_timeout_ms);
+        match timeout(limit, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(EngineError::Draining),
+            Err(_) => Err(EngineError::Timeout),
+        }
+    }
+
+    /// The answer that was given under a key before.
+    async fn first_answer(&self, key: &IdempotencyKey) -> Result<Option<Result<Answer, EngineError>>, EngineError> {
+        let name = key.key.clone();
+        let Some(stored) = self.read(move |q| q.answer(&name)).await? else { return Ok(None) };
+        if stored.fingerprint != key.fingerprint {
+            return Err(EngineError::KeyReused);
+        }
+        let corrupt = || EngineError::Store(StoreError::Corrupt("a stored answer cannot be read".to_owned()));
+        let outcome = outcome::read(&stored.outcome).ok_or_else(corrupt)?;
+        Ok(Some(outcome.map_err(EngineError::Rejected)))
+    }
+
+    /// The status document of a workflow as JSON text, `live` included; with `wait`, once it is in that state (or has
+    /// ended) or the time is over.
     ///
     /// # Errors
     /// [`EngineError`]
-    pub async fn status(&self, _id: &WorkflowId, _wait: Option<(Until, Duration)>) -> Result<String, EngineError> {
-        todo!()
+    pub async fn status(&self, id: &WorkflowId, wait: Option<(Until, Duration)>) -> Result<String, EngineError> {
+        let Some((until, limit)) = wait else { return Ok(self.look(id, None).await?.0) };
+        let (told, document) = oneshot::channel();
+        let (now, state, terminal) = self.look(id, Some((until.clone(), told))).await?;
+        if until.is_met(&state, terminal) {
+            return Ok(now);
+        }
+        match timeout(limit, document).await {
+            Ok(Ok(document)) => Ok(document),
+            // The time is over, or the shard went away: what is durable now is the answer.
+            Ok(Err(_)) | Err(_) => Ok(self.look(id, None).await?.0),
+        }
+    }
+
+    async fn look(
+        &self,
+        id: &WorkflowId,
+        watch: Option<(Until, oneshot::Sender<String>)>,
+    ) -> Result<(String, String, bool), EngineError> {
+        let shared = &self.inner.shared;
+        let (reply, seen) = oneshot::channel();
+        let query = Query { id: id.clone(), reply, watch };
+        self.inner.shards[shared.shard_of(id)].try_send(query).map_err(refused)?;
+        if let Ok(Some(seen)) = seen.await {
+            return Ok((seen.document, seen.state.to_owned(), seen.terminal));
+        }
+        let id = id.clone();
+        let rows = self.read(move |q| q.family(&id)).await?;
+        let family = self.family(&rows)?;
+        let root = &family.root().machine;
+        let text = document(&family, Live::PASSIVATED).to_string();
+        Ok((text, root.state_name().to_owned(), root.is_terminal()))
+    }
+
+    fn family(&self, rows: &[StoredWorkflow]) -> Result<Family, EngineError> {
+        let restored = super::restore(&self.inner.shared.registry, rows);
+        restored.map_err(corrupt)?.ok_or(EngineError::NotFound)
     }
 
     /// The durable record of a workflow alone, read from SQL; `seq`: as it was after that fact.
     ///
     /// # Errors
-    /// [`EngineError`]
-    pub async fn record(&self, _id: &WorkflowId, _seq: Option<u64>) -> Result<Value, EngineError> {
-        todo!()
+    /// [`EngineError::NotFound`] also where there is no such `seq`; else [`EngineError`].
+    pub async fn record(&self, id: &WorkflowId, seq: Option<u64>) -> Result<Value, EngineError> {
+        let wanted = id.clone();
+        let Some(seq) = seq else {
+            // A child stands alone; a root is shown with what is known of its open children.
+            let rows = if id.root() == id.as_str() {
+                self.read(move |q| q.family(&wanted)).await?
+            } else {
+                self.read(move |q| q.workflow(&wanted)).await?.into_iter().collect()
+            };
+            return Ok(self.family(&rows)?.document());
+        };
+        let read = move |q: &dyn Queries| {
+            let row = q.workflow(&wanted)?;
+            let facts = q.history(&wanted, 0, usize::try_from(seq).unwrap_or(usize::MAX))?;
+            Ok(row.zip(facts))
+        };
+        let (row, facts) = self.read(read).await?.ok_or(EngineError::NotFound)?;
+        if seq == 0 || facts.last().is_none_or(|last| last.seq != seq) {
+            return Err(EngineError::NotFound);
+        }
+        let facts = facts.iter().map(|f| (&f.fact, f.at));
+        let registry = &self.inner.shared.registry;
+        let machine = registry.fold(&row.kind, &row.id, row.run_id, row.parent, facts).map_err(corrupt)?;
+        Ok(machine.document(&[]))
     }
 
     /// Runs a read on the readers' threads.
     ///
     /// # Errors
     /// [`EngineError`]
-    pub async fn read<T, F>(&self, _read: F) -> Result<T, EngineError>
+    pub async fn read<T, F>(&self, read: F) -> Result<T, EngineError>
     where
         T: Send + 'static,
         F: FnOnce(&dyn Queries) -> Result<T, StoreError> + Send + 'static,
     {
-        todo!()
+        let limit = Duration::from_millis(self.inner.shared.options.request_timeout_ms);
+        timeout(limit, self.inner.shared.readers.read(read)).await.unwrap_or(Err(EngineError::Timeout))
     }
 
     /// The document of a family that was read from the store, `live` included (as passivated).
     ///
     /// # Errors
     /// [`EngineError::Store`] where it cannot be read.
-    pub fn document(&self, _family: &[crate::store::StoredWorkflow]) -> Result<Value, EngineError> {
-        todo!()
+    pub fn document(&self, family: &[StoredWorkflow]) -> Result<Value, EngineError> {
+        Ok(document(&self.family(family)?, Live::PASSIVATED))
     }
 
     /// The retry policies in force and the kinds and activities known, as JSON, for people.
     pub fn describe(&self) -> Value {
-        todo!()
+        let shared = &self.inner.shared;
+        let policies = &shared.options.policies;
+        let of = |name: &String| (name.clone(), json!(policies.of(name)));
+        json!({
+            "kinds": shared.registry.kinds().collect::<Vec<_>>(),
+            "retry": {
+                "default": policies.default,
+                "activities": self.inner.activities.iter().map(of).collect::<serde_json::Map<_, _>>(),
+            },
+        })
     }
 
-    /// Stops taking work, lets what runs end for at most `grace`, and stops all actors.
-    pub async fn drain(&self, _grace: Duration) {
-        todo!()
+    /// Brings the gauges up to date, before they are read.
+    pub fn refresh_metrics(&self) {
+        let shared = &self.inner.shared;
+        gauge!("ordain_actors_live").set(shared.live.load(Ordering::Relaxed) as f64);
+        gauge!("ordain_mailbox_high_water").set(shared.mailbox_high.load(Ordering::Relaxed) as f64);
     }
+
+    /// Stops taking work, lets what runs end for at most `grace`, and stops all actors. What has not ended by then is
+    /// on disk and goes on in the next process.
+    pub async fn drain(&self, grace: Duration) {
+        let shared = &self.inner.shared;
+        shared.draining.store(true, Ordering::Release);
+        let until = Instant::now() + grace;
+        let mut quiet = 0;
+        // Results become commits, a moment later; twice quiet is quiet.
+        while quiet < 3 && Instant::now() < until {
+            let busy = shared.running.load(Ordering::Relaxed) + shared.committing.load(Ordering::Relaxed);
+            quiet = if busy == 0 { quiet + 1 } else { 0 };
+            sleep(Duration::from_millis(10)).await;
+        }
+        for pool in &self.inner.pools {
+            pool.do_send(super::pool::Stop);
+        }
+        shared.journal.stop();
+        let held = self.inner.held.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((writer, ownership)) = held {
+            let joined = tokio::task::spawn_blocking(move || {
+                let panicked = writer.join().is_err();
+                drop(ownership);
+                panicked
+            });
+            if joined.await.unwrap_or(true) {
+                tracing::error!("the journal's thread panicked");
+            }
+        }
+        for arbiter in &self.inner.arbiters {
+            arbiter.stop();
+        }
+    }
+}
+
+/// A shard's mailbox is full, or it is gone.
+fn refused<T>(error: SendError<T>) -> EngineError {
+    match error {
+        SendError::Full(_) => EngineError::Overloaded { what: "requests", retry_after_s: 1 },
+        SendError::Closed(_) => EngineError::Draining,
+    }
+}
+
+fn corrupt(error: RestoreError) -> EngineError {
+    EngineError::Store(StoreError::Corrupt(error.to_string()))
 }

@@ -3,8 +3,31 @@
 //! Everything an actor decides is handed to the journal first; only what the journal has acknowledged is applied,
 //! answered and acted upon. No SQL here, and no HTTP.
 
+mod actor;
 mod engine;
+mod envelope;
+mod journal;
+mod live;
+mod metrics;
 mod options;
+mod outcome;
+mod pool;
+mod readers;
+mod shard;
+mod shared;
+mod timers;
 
-pub use engine::{Action, Answer, Command, Engine, EngineError, IdempotencyKey, Until};
+pub use engine::{Action, Answer, Command, Engine, EngineError, IdempotencyKey, StartError, Until};
+pub use metrics::describe as describe_metrics;
 pub use options::{Options, QueueOptions};
+
+use crate::kernel::{Family, Member, Registry, RestoreError};
+use crate::store::StoredWorkflow;
+
+/// A family out of its rows, the root first; `None` where there are none.
+fn restore(registry: &Registry, rows: &[StoredWorkflow]) -> Result<Option<Family>, RestoreError> {
+    let member =
+        |row: &StoredWorkflow| Ok(Member { key: row.key, machine: registry.restore(&row.kind, &row.snapshot)? });
+    let members = rows.iter().map(member).collect::<Result<Vec<_>, RestoreError>>()?;
+    Ok(Family::restored(members))
+}

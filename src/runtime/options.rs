@@ -64,3 +64,8 @@ impl Default for Options {
         }
     }
 }
+
+/// The limits of one queue.
+pub(super) fn queue(options: &Options, name: &str) -> QueueOptions {
+    options.queues.get(name).cloned().unwrap_or_default()
+}

@@ -6,7 +6,7 @@ use super::event::{ApprovedBy, OrderEvent};
 use super::start::ReviewMode;
 use super::state::{Order, Outcome, ShippingState, Stage, Step};
 use super::{SHIPPING_ROUNDS_MAX, activity, signal};
-use crate::kernel::{Rejection, Stimulus, View, Workflow};
+use crate::kernel::{Rejection, START_AGAIN, Stimulus, View, Workflow};
 use crate::model::{Address, Failure, PaymentStatus};
 use crate::workflows::shipping::{self, ShipmentOutcome};
 
@@ -130,7 +130,7 @@ fn attempt_failed(order: &Order, name: &str, failure: &Failure, gave_up: bool, v
 
 fn on_signal(order: &Order, name: &str, payload: &Value, view: &View<'_>) -> Decision {
     match name {
-        signal::START => start_again(order, payload),
+        START_AGAIN => start_again(order, payload),
         signal::APPROVE => approve(order),
         signal::CANCEL => cancel(order, payload, view),
         signal::UPDATE_ADDRESS => update_address(order, payload),

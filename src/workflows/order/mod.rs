@@ -28,8 +28,6 @@ pub mod activity {
 
 /// Names of the signals people send.
 pub mod signal {
-    /// The start again: taken where it is the same start, refused otherwise.
-    pub const START: &str = "start";
     pub const APPROVE: &str = "approve";
     pub const CANCEL: &str = "cancel";
     pub const UPDATE_ADDRESS: &str = "update_address";

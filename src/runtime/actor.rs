@@ -1,0 +1,574 @@
+//! The actor of one live workflow and its children: one input at a time; decide, make durable, only then apply.
+//!
+//! A panic of workflow code is caught, the state is dropped, the supervisor restarts the actor on the same mailbox,
+//! and it is rebuilt from SQL. Memory never runs ahead of disk: a step that is not committed is discarded.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, Supervised, WrapFuture};
+use metrics::counter;
+use serde_json::json;
+use tokio::sync::oneshot;
+
+use super::engine::{Action, Answer, Command, EngineError};
+use super::envelope::{Envelope, Work};
+use super::journal::Request;
+use super::live::{Live, document};
+use super::outcome;
+use super::pool::panic_message;
+use super::shard::{Card, Local};
+use crate::kernel::{ActivityCall, Commit, Family, Input, Rejection, START_AGAIN, Stepped};
+use crate::model::WorkflowId;
+use crate::store::{Conflict, StoreError, StoredAnswer, StoredWorkflow, Unit, Verdict};
+
+/// An input for the actor.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Deliver(pub Envelope);
+
+/// The commit of this token is decided.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Committed {
+    pub token: u64,
+    pub result: Result<Verdict, StoreError>,
+}
+
+/// Show yourself, without waiting for anything.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Look(pub oneshot::Sender<Option<Seen>>);
+
+/// Hand in the outstanding calls again.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct CallAgain;
+
+/// See whether there is nothing left to do.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Rest;
+
+/// What a look shows.
+pub(super) struct Seen {
+    pub document: String,
+    pub state: &'static str,
+    pub terminal: bool,
+}
+
+/// Where a new actor has its state from.
+pub(super) enum Load {
+    /// It is probably new: the journal will say if it is not.
+    Fresh,
+    FromStore,
+    From(Vec<StoredWorkflow>),
+}
+
+impl Load {
+    pub fn for_action(action: &Action) -> Self {
+        match action {
+            Action::Start { .. } => Self::Fresh,
+            Action::Signal { .. } | Action::Pause | Action::Resume | Action::Retry => Self::FromStore,
+        }
+    }
+}
+
+/// How long an actor waits before it tries the store again, in ms.
+const STORE_RETRY_MS: u64 = 250;
+/// How often an input of the engine's own is tried against a store that refuses it.
+const REFUSALS_MAX: u32 = 5;
+
+enum Phase {
+    Idle,
+    Loading,
+    /// A commit is on its way; see `in_flight`.
+    Committing,
+    /// The store was away; it is tried again soon.
+    Resting,
+}
+
+struct InFlight {
+    token: u64,
+    envelope: Envelope,
+    next: Option<Family>,
+    calls: Vec<ActivityCall>,
+    /// What is answered once it is durable.
+    outcome: Result<Answer, Rejection>,
+}
+
+pub(super) struct WorkflowActor {
+    id: WorkflowId,
+    local: Rc<Local>,
+    card: Rc<Card>,
+    family: Option<Family>,
+    /// Whether the absence of a family was read from the store.
+    absent: bool,
+    load: Option<Load>,
+    pending: VecDeque<Envelope>,
+    phase: Phase,
+    in_flight: Option<InFlight>,
+    /// Since the last commit.
+    panics: u32,
+    last_panic: String,
+    restarts: u32,
+    refusals: u32,
+}
+
+/// What an input comes to.
+enum Computed {
+    Step(Stepped),
+    Rejected(Rejection),
+    NotFound,
+    /// The store must be read first.
+    Unread,
+}
+
+impl WorkflowActor {
+    pub fn new(id: WorkflowId, local: Rc<Local>, card: Rc<Card>, load: Load) -> Self {
+        Self {
+            id,
+            local,
+            card,
+            family: None,
+            absent: false,
+            load: Some(load),
+            pending: VecDeque::new(),
+            phase: Phase::Idle,
+            in_flight: None,
+            panics: 0,
+            last_panic: String::new(),
+            restarts: 0,
+            refusals: 0,
+        }
+    }
+
+    fn begin_load(&mut self, ctx: &mut Context<Self>) {
+        self.family = None;
+        self.absent = false;
+        self.phase = Phase::Loading;
+        let (shared, id) = (self.local.shared.clone(), self.id.clone());
+        let read = async move { shared.readers.read(move |q| q.family(&id)).await };
+        ctx.spawn(read.into_actor(self).map(|rows, actor, ctx| actor.loaded(rows, ctx)));
+    }
+
+    fn loaded(&mut self, rows: Result<Vec<StoredWorkflow>, EngineError>, ctx: &mut Context<Self>) {
+        match rows {
+            Ok(rows) => self.restore(&rows, ctx),
+            Err(error) => {
+                tracing::warn!(order_id = %self.id, %error, "an order could not be read");
+                self.give_back_commands(&error);
+                self.rest(ctx);
+            }
+        }
+    }
+
+    /// Tells everybody who can ask again, and keeps what only the engine itself knows.
+    fn give_back_commands(&mut self, error: &EngineError) {
+        let (commands, inputs): (VecDeque<_>, _) =
+            std::mem::take(&mut self.pending).into_iter().partition(|envelope| envelope.reply.is_some());
+        self.pending = inputs;
+        for envelope in commands {
+            self.finish(envelope, Err(error.clone()));
+        }
+    }
+
+    /// Waits a little, then goes on where it was.
+    fn rest(&mut self, ctx: &mut Context<Self>) {
+        self.phase = Phase::Resting;
+        ctx.run_later(Duration::from_millis(STORE_RETRY_MS), |actor, ctx| {
+            actor.phase = Phase::Idle;
+            if actor.family.is_none() && !actor.pending.is_empty() {
+                actor.begin_load(ctx);
+            } else {
+                actor.pump(ctx);
+            }
+        });
+    }
+
+    fn restore(&mut self, rows: &[StoredWorkflow], ctx: &mut Context<Self>) {
+        self.phase = Phase::Idle;
+        let registry = &self.local.shared.registry;
+        let restored = catch_unwind(AssertUnwindSafe(|| super::restore(registry, rows)));
+        match restored {
+            Err(panic) => return self.crashed(panic_message(panic.as_ref()), None, ctx),
+            Ok(Err(error)) => {
+                tracing::error!(order_id = %self.id, %error, "an order cannot be read; it is left as it is");
+                let error = EngineError::Store(StoreError::Corrupt(error.to_string()));
+                self.give_back_commands(&error);
+                for envelope in std::mem::take(&mut self.pending) {
+                    self.finish(envelope, Err(error.clone()));
+                }
+            }
+            Ok(Ok(family)) => {
+                self.absent = family.is_none();
+                self.family = family;
+                self.resume();
+            }
+        }
+        if self.panics >= self.local.shared.options.panics_max && self.family.is_some() {
+            self.panics = 0;
+            counter!("ordain_actors_stuck_total").increment(1);
+            tracing::error!(order_id = %self.id, panic = %self.last_panic, "the order is stuck");
+            let reason = format!("its actor panicked again and again: {}", self.last_panic);
+            let work = Work::Input { to: self.id.clone(), input: Input::Crashed { reason } };
+            self.card.depth.set(self.card.depth.get() + 1);
+            self.pending.push_front(Envelope { work, reply: None });
+        }
+        self.pump(ctx);
+    }
+
+    /// Makes the calls that are on disk without a result, and sets the timer.
+    fn resume(&mut self) {
+        let Some(family) = &self.family else { return };
+        for call in family.outstanding() {
+            self.local.call(call);
+        }
+        self.local.set_timer(&self.id, &self.card, family.next_timer());
+    }
+
+    fn pump(&mut self, ctx: &mut Context<Self>) {
+        while matches!(self.phase, Phase::Idle)
+            && let Some(envelope) = self.pending.pop_front()
+        {
+            self.process(envelope, ctx);
+        }
+        if matches!(self.phase, Phase::Idle) {
+            self.consider_leaving();
+        }
+    }
+
+    /// Tells the shard where nothing keeps this actor.
+    fn consider_leaving(&self) {
+        let Some(family) = &self.family else {
+            self.card.idle.set(true);
+            return self.local.vacant(&self.id);
+        };
+        if family.root().machine.is_terminal() && family.members().len() == 1 {
+            self.card.idle.set(true);
+            return self.local.vacant(&self.id);
+        }
+        let calls = family.members().iter().any(|m| {
+            let core = m.machine.core();
+            core.activities.keys().any(|name| core.is_running(name))
+        });
+        let shared = &self.local.shared;
+        let soon = shared.now().plus_ms(2 * shared.options.passivate_after_ms + 1_000);
+        let waits = (!calls || self.card.beyond.get()) && family.next_timer().is_none_or(|at| at > soon);
+        self.card.idle.set(waits);
+        if waits {
+            self.local.linger(&self.id, &self.card);
+        }
+    }
+
+    fn finish(&self, envelope: Envelope, result: Result<Answer, EngineError>) {
+        self.card.depth.set(self.card.depth.get().saturating_sub(1));
+        envelope.answer(result);
+    }
+
+    fn document(&self, family: &Family) -> String {
+        let mailbox = self.card.depth.get().saturating_sub(1);
+        document(family, Live { active: true, mailbox, restarts: self.restarts }).to_string()
+    }
+
+    fn compute(&self, work: &Work) -> Computed {
+        let shared = &self.local.shared;
+        let cx = shared.cx();
+        let stepped = match (work, &self.family) {
+            (Work::Command(command), None) => match &command.action {
+                Action::Start { kind, input, .. } => {
+                    let start = Family::start(kind, self.id.clone(), input, &cx);
+                    start.map(|(next, commit)| Stepped::Changed { next, commit })
+                }
+                _ if self.absent => return Computed::NotFound,
+                _ => return Computed::Unread,
+            },
+            (Work::Input { .. }, None) if self.absent => return Computed::NotFound,
+            (Work::Input { .. }, None) => return Computed::Unread,
+            (Work::Command(command), Some(family)) => family.step(&self.id, &input_of(command), &cx),
+            (Work::Input { to, input }, Some(family)) => family.step(to, input, &cx),
+        };
+        match stepped {
+            Ok(stepped) => Computed::Step(stepped),
+            Err(rejection) => Computed::Rejected(rejection),
+        }
+    }
+
+    fn process(&mut self, envelope: Envelope, ctx: &mut Context<Self>) {
+        let computed = catch_unwind(AssertUnwindSafe(|| {
+            let computed = self.compute(&envelope.work);
+            let answered = envelope.reply.is_some();
+            let document = match &computed {
+                Computed::Step(Stepped::Changed { next, .. }) if answered => self.document(next),
+                Computed::Step(Stepped::Unchanged) if answered => {
+                    self.family.as_ref().map(|family| self.document(family)).unwrap_or_default()
+                }
+                _ => String::new(),
+            };
+            (computed, document)
+        }));
+        let (computed, document) = match computed {
+            Ok(done) => done,
+            Err(panic) => return self.crashed(panic_message(panic.as_ref()), Some(envelope), ctx),
+        };
+        match computed {
+            Computed::Step(Stepped::Changed { next, commit }) => {
+                let outcome = Ok(Answer { changed: true, document });
+                self.submit(envelope, Some(next), commit, outcome, ctx);
+            }
+            Computed::Step(Stepped::Unchanged) => {
+                self.set_later_timer();
+                self.answer(envelope, Ok(Answer { changed: false, document }), ctx);
+            }
+            Computed::Rejected(rejection) => self.answer(envelope, Err(rejection), ctx),
+            Computed::NotFound => self.finish(envelope, Err(EngineError::NotFound)),
+            Computed::Unread => {
+                self.pending.push_front(envelope);
+                self.begin_load(ctx);
+            }
+        }
+    }
+
+    /// After a tick that changed nothing. A timer that is due and yet does nothing is not set again: it would spin.
+    fn set_later_timer(&self) {
+        let next = self.family.as_ref().and_then(Family::next_timer);
+        if self.card.timer.get().is_none() && next.is_some_and(|at| at > self.local.shared.now()) {
+            self.local.set_timer(&self.id, &self.card, next);
+        }
+    }
+
+    /// Answers an input that changed nothing; under an idempotency key the answer is kept first.
+    fn answer(&mut self, envelope: Envelope, outcome: Result<Answer, Rejection>, ctx: &mut Context<Self>) {
+        let keyed = matches!(&envelope.work, Work::Command(command) if command.idempotency.is_some());
+        if keyed {
+            self.submit(envelope, None, Commit::default(), outcome, ctx);
+        } else {
+            self.finish(envelope, outcome.map_err(EngineError::Rejected));
+        }
+    }
+
+    fn submit(
+        &mut self,
+        envelope: Envelope,
+        next: Option<Family>,
+        commit: Commit,
+        outcome: Result<Answer, Rejection>,
+        ctx: &mut Context<Self>,
+    ) {
+        let shared = &self.local.shared;
+        let answer = match &envelope.work {
+            Work::Command(command) => command.idempotency.as_ref().map(|key| StoredAnswer {
+                key: key.key.clone(),
+                fingerprint: key.fingerprint.clone(),
+                outcome: outcome::write(&outcome),
+                at: shared.now(),
+            }),
+            Work::Input { .. } => None,
+        };
+        let token = self.local.next_token();
+        let unit = Unit { transitions: commit.transitions, answer };
+        let request = Request { unit, shard: self.local.index, id: self.id.clone(), token };
+        shared.committing.fetch_add(1, Ordering::Relaxed);
+        self.in_flight = Some(InFlight { token, envelope, next, calls: commit.calls, outcome });
+        self.phase = Phase::Committing;
+        if shared.journal.append(request).is_err() {
+            let full = StoreError::Unavailable("the journal's queue is full".to_owned());
+            self.committed(token, Err(full), ctx);
+        }
+    }
+
+    fn committed(&mut self, token: u64, result: Result<Verdict, StoreError>, ctx: &mut Context<Self>) {
+        let Some(flight) = self.in_flight.take_if(|flight| flight.token == token) else { return };
+        self.local.shared.committing.fetch_sub(1, Ordering::Relaxed);
+        match result {
+            Ok(Verdict::Stored) => return self.adopt(flight, ctx),
+            Ok(Verdict::Conflict(Conflict::WorkflowExists)) => {
+                self.pending.push_front(flight.envelope);
+                self.begin_load(ctx);
+            }
+            Ok(Verdict::Conflict(Conflict::PaymentInUse(payment))) => {
+                self.phase = Phase::Idle;
+                self.finish(flight.envelope, Err(EngineError::PaymentInUse(payment)));
+            }
+            Ok(Verdict::Conflict(Conflict::KeyUsed)) => {
+                self.phase = Phase::Idle;
+                self.finish(flight.envelope, Err(EngineError::AnswerExists));
+            }
+            Err(StoreError::Unavailable(why)) => self.not_stored(flight, StoreError::Unavailable(why), ctx),
+            Err(error @ StoreError::OutcomeUnknown(_)) => {
+                // What SQL has is the truth; taking the input once more on top of it is harmless either way.
+                tracing::error!(order_id = %self.id, %error, "a commit's outcome is unknown; it is read back");
+                self.family = None;
+                self.pending.push_front(flight.envelope);
+                self.rest(ctx);
+            }
+            Err(error @ (StoreError::Refused(_) | StoreError::Corrupt(_))) => {
+                counter!("ordain_invariant_violations_total").increment(1);
+                tracing::error!(order_id = %self.id, %error, "a transition was refused; the order is read again");
+                self.family = None;
+                self.refusals += 1;
+                self.not_stored(flight, error, ctx);
+            }
+        }
+        self.pump(ctx);
+    }
+
+    fn not_stored(&mut self, flight: InFlight, error: StoreError, ctx: &mut Context<Self>) {
+        let own = flight.envelope.reply.is_none();
+        if own && self.refusals <= REFUSALS_MAX {
+            self.pending.push_front(flight.envelope);
+        } else {
+            self.finish(flight.envelope, Err(EngineError::Store(error)));
+        }
+        self.rest(ctx);
+    }
+
+    /// The commit is durable: now it is the state, is answered, and its calls are made.
+    fn adopt(&mut self, flight: InFlight, ctx: &mut Context<Self>) {
+        let InFlight { envelope, next, calls, outcome, .. } = flight;
+        self.phase = Phase::Idle;
+        let changed = next.is_some();
+        if next.is_some() {
+            self.family = next;
+            self.absent = false;
+            (self.panics, self.refusals) = (0, 0);
+        }
+        let document = outcome.as_ref().ok().map(|answer| answer.document.clone()).unwrap_or_default();
+        self.finish(envelope, outcome.map_err(EngineError::Rejected));
+        if changed {
+            for call in calls {
+                self.local.call(call);
+            }
+            let shown = catch_unwind(AssertUnwindSafe(|| self.show(document)));
+            if let Err(panic) = shown {
+                return self.crashed(panic_message(panic.as_ref()), None, ctx);
+            }
+        }
+        self.pump(ctx);
+    }
+
+    /// Sets the timer of the new state and tells those who wait for it.
+    fn show(&self, document: String) {
+        let Some(family) = &self.family else { return };
+        self.local.set_timer(&self.id, &self.card, family.next_timer());
+        if self.local.is_watched(&self.id) {
+            let root = &family.root().machine;
+            let document = if document.is_empty() { self.document(family) } else { document };
+            self.local.tell(&self.id, root.state_name(), root.is_terminal(), &document);
+        }
+    }
+
+    /// Workflow code panicked: nothing it has touched is kept.
+    fn crashed(&mut self, message: String, envelope: Option<Envelope>, ctx: &mut Context<Self>) {
+        counter!("ordain_actors_restarted_total").increment(1);
+        tracing::error!(order_id = %self.id, panic = %message, "an actor panicked; it is rebuilt from SQL");
+        self.family = None;
+        self.absent = false;
+        self.panics += 1;
+        self.restarts += 1;
+        if let Some(envelope) = envelope {
+            self.finish(envelope, Err(EngineError::Crashed(message.clone())));
+        }
+        self.last_panic = message;
+        self.phase = Phase::Loading;
+        ctx.stop();
+    }
+}
+
+/// What a command means to an instance that exists.
+fn input_of(command: &Command) -> Input {
+    match &command.action {
+        Action::Start { fingerprint, .. } => {
+            Input::Signal { name: START_AGAIN.into(), payload: json!({ "fingerprint": fingerprint }) }
+        }
+        Action::Signal { name, payload } => Input::Signal { name: name.clone(), payload: payload.clone() },
+        Action::Pause => Input::Pause,
+        Action::Resume => Input::Resume,
+        Action::Retry => Input::Retry,
+    }
+}
+
+impl Actor for WorkflowActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        match self.load.take() {
+            Some(Load::Fresh) => {}
+            Some(Load::From(rows)) => self.restore(&rows, ctx),
+            Some(Load::FromStore) => self.begin_load(ctx),
+            // Restarted. A commit that is on its way is awaited first, so that SQL is read after it.
+            None if self.in_flight.is_some() => self.phase = Phase::Loading,
+            None => self.begin_load(ctx),
+        }
+    }
+}
+
+impl Supervised for WorkflowActor {}
+
+impl Handler<Deliver> for WorkflowActor {
+    type Result = ();
+
+    fn handle(&mut self, deliver: Deliver, ctx: &mut Self::Context) {
+        self.pending.push_back(deliver.0);
+        self.pump(ctx);
+    }
+}
+
+impl Handler<Committed> for WorkflowActor {
+    type Result = ();
+
+    fn handle(&mut self, committed: Committed, ctx: &mut Self::Context) {
+        let restarted = matches!(self.phase, Phase::Loading);
+        if restarted && let Some(flight) = self.in_flight.take_if(|f| f.token == committed.token) {
+            self.local.shared.committing.fetch_sub(1, Ordering::Relaxed);
+            let lost = EngineError::Crashed(self.last_panic.clone());
+            let answer = match committed.result {
+                Ok(Verdict::Stored) => flight.outcome.map_err(EngineError::Rejected),
+                _ => Err(lost),
+            };
+            self.finish(flight.envelope, answer);
+            return self.begin_load(ctx);
+        }
+        self.committed(committed.token, committed.result, ctx);
+    }
+}
+
+impl Handler<Look> for WorkflowActor {
+    type Result = ();
+
+    fn handle(&mut self, look: Look, ctx: &mut Self::Context) {
+        let seen = catch_unwind(AssertUnwindSafe(|| {
+            self.family.as_ref().map(|family| {
+                let root = &family.root().machine;
+                let live = Live { active: true, mailbox: self.card.depth.get(), restarts: self.restarts };
+                let document = document(family, live).to_string();
+                Seen { document, state: root.state_name(), terminal: root.is_terminal() }
+            })
+        }));
+        match seen {
+            Ok(seen) => {
+                let _gone = look.0.send(seen);
+            }
+            Err(panic) => self.crashed(panic_message(panic.as_ref()), None, ctx),
+        }
+    }
+}
+
+impl Handler<CallAgain> for WorkflowActor {
+    type Result = ();
+
+    fn handle(&mut self, _: CallAgain, _: &mut Self::Context) {
+        self.resume();
+    }
+}
+
+impl Handler<Rest> for WorkflowActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Rest, ctx: &mut Self::Context) {
+        self.pump(ctx);
+    }
+}

@@ -1,0 +1,32 @@
+//! An input on its way to an actor, and where its answer goes.
+
+use tokio::sync::oneshot;
+
+use super::engine::{Answer, Command, EngineError};
+use crate::kernel::Input;
+use crate::model::WorkflowId;
+
+pub(super) struct Envelope {
+    pub work: Work,
+    /// Nobody waits for the outcome of what the engine feeds itself.
+    pub reply: Option<Reply>,
+}
+
+pub(super) type Reply = oneshot::Sender<Result<Answer, EngineError>>;
+
+pub(super) enum Work {
+    /// From outside.
+    Command(Box<Command>),
+    /// From the engine itself: a result, a timer. It may not be lost while the process lives.
+    Input { to: WorkflowId, input: Input },
+}
+
+impl Envelope {
+    /// Answers whoever waits.
+    pub fn answer(self, result: Result<Answer, EngineError>) {
+        if let Some(reply) = self.reply {
+            // A client that went away asks again; the outcome is on disk.
+            let _gone = reply.send(result);
+        }
+    }
+}

@@ -1,0 +1,534 @@
+//! A shard: one arbiter, the directory of the actors that live on it, their timers, and whoever waits for them.
+//!
+//! An id belongs to one shard, so one instance never has two actors.
+
+use std::cell::{Cell, RefCell};
+use std::collections::hash_map::Entry as MapEntry;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, SpawnHandle, Supervisor};
+use metrics::counter;
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use super::actor::{Deliver, Load, Look, Seen, WorkflowActor};
+use super::engine::{Answer, Command, EngineError, Until};
+use super::envelope::{Envelope, Work};
+use super::journal::Ack;
+use super::pool::{Pool, Run};
+use super::shared::SharedRef;
+use crate::kernel::{ActivityCall, Input};
+use crate::model::{Failure, Name, Timestamp, WorkflowId};
+use crate::store::StoredWorkflow;
+
+/// A command for one instance, and where its answer goes.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Ask {
+    pub command: Command,
+    pub reply: oneshot::Sender<Result<Answer, EngineError>>,
+}
+
+/// A look at one instance. `None` comes back where it is not alive; SQL has it then.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Query {
+    pub id: WorkflowId,
+    pub reply: oneshot::Sender<Option<Seen>>,
+    /// Told when the instance comes into this state.
+    pub watch: Option<(Until, oneshot::Sender<String>)>,
+}
+
+/// What the journal says of commits.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Acks(pub Vec<Ack>);
+
+/// A call has ended.
+pub(super) struct CallEnd {
+    pub workflow_id: WorkflowId,
+    pub activity: Name,
+    pub attempt: u32,
+    pub outcome: Result<Value, Failure>,
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct CallEnds(pub Vec<CallEnd>);
+
+/// Of a call that found no room in its queue's window.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) enum Beyond {
+    /// It waits in SQL; its actor need not stay alive for it.
+    Waits(WorkflowId),
+    /// There is room: hand it in again.
+    Again(WorkflowId),
+}
+
+/// Instances that have something to do: at once, or at an instant that is near.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Wake {
+    pub now: Vec<Vec<StoredWorkflow>>,
+    pub soon: Vec<(Timestamp, WorkflowId)>,
+}
+
+/// The pools, once they are there.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Pools(pub BTreeMap<Name, Addr<Pool>>, pub Addr<Pool>);
+
+/// Hand the calls that were collected to their pools.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Flush;
+
+/// Look at the timers again: an earlier one was set.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Rearm;
+
+/// An actor has nothing to keep it alive.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Vacant(WorkflowId);
+
+/// Timers later than this many ms from now are left to SQL when their actor goes.
+pub(super) const NEAR_MS: u64 = 60_000;
+
+/// What the actors of a shard share. All of it lives on one arbiter.
+pub(super) struct Local {
+    pub shared: SharedRef,
+    pub index: usize,
+    me: Addr<Shard>,
+    timers: RefCell<BTreeSet<(Timestamp, WorkflowId)>>,
+    armed_for: Cell<Timestamp>,
+    watchers: RefCell<HashMap<WorkflowId, Vec<(Until, oneshot::Sender<String>)>>>,
+    /// The number of watched instances at which the list is swept.
+    sweep_at: Cell<usize>,
+    calls: RefCell<Vec<ActivityCall>>,
+    flush_due: Cell<bool>,
+    linger: RefCell<VecDeque<(Timestamp, WorkflowId)>>,
+    token: Cell<u64>,
+}
+
+/// What a shard and one of its actors tell each other without a message.
+#[derive(Default)]
+pub(super) struct Card {
+    /// Inputs that were delivered and are not yet done.
+    pub depth: Cell<usize>,
+    /// It has nothing to do before its next timer.
+    pub idle: Cell<bool>,
+    /// Its outstanding call waits beyond its queue's window.
+    pub beyond: Cell<bool>,
+    /// It stands in the list of those that may go soon.
+    pub lingering: Cell<bool>,
+    /// Its next timer.
+    pub timer: Cell<Option<Timestamp>>,
+}
+
+impl Local {
+    pub fn next_token(&self) -> u64 {
+        self.token.set(self.token.get() + 1);
+        self.token.get()
+    }
+
+    /// Collects a call; all that are collected in one turn go to their pools together.
+    pub fn call(&self, call: ActivityCall) {
+        self.calls.borrow_mut().push(call);
+        if !self.flush_due.replace(true) {
+            self.me.do_send(Flush);
+        }
+    }
+
+    /// Moves an actor's timer.
+    pub fn set_timer(&self, id: &WorkflowId, card: &Card, next: Option<Timestamp>) {
+        let before = card.timer.replace(next);
+        if before == next {
+            return;
+        }
+        if let Some(at) = before {
+            self.timers.borrow_mut().remove(&(at, id.clone()));
+        }
+        if let Some(at) = next {
+            self.wake_at(at, id);
+        }
+    }
+
+    fn wake_at(&self, at: Timestamp, id: &WorkflowId) {
+        self.timers.borrow_mut().insert((at, id.clone()));
+        self.arm(at);
+    }
+
+    fn arm(&self, at: Timestamp) {
+        if at < self.armed_for.get() {
+            self.armed_for.set(at);
+            self.me.do_send(Rearm);
+        }
+    }
+
+    fn watch(&self, id: &WorkflowId, watch: (Until, oneshot::Sender<String>)) {
+        let mut all = self.watchers.borrow_mut();
+        // Whoever gave up waiting is swept out whenever the list has doubled.
+        if all.len() >= self.sweep_at.get() {
+            all.retain(|_, mine| mine.iter().any(|(_, reply)| !reply.is_closed()));
+            self.sweep_at.set((2 * all.len()).max(1_024));
+        }
+        let mine = all.entry(id.clone()).or_default();
+        mine.retain(|(_, reply)| !reply.is_closed());
+        mine.push(watch);
+    }
+
+    /// Whether anybody waits for this instance's states.
+    pub fn is_watched(&self, id: &WorkflowId) -> bool {
+        let watchers = self.watchers.borrow();
+        !watchers.is_empty() && watchers.contains_key(id)
+    }
+
+    /// Tells those who wait for this state.
+    pub fn tell(&self, id: &WorkflowId, state: &str, terminal: bool, document: &str) {
+        let mut all = self.watchers.borrow_mut();
+        let Some(mine) = all.get_mut(id) else { return };
+        for (until, reply) in std::mem::take(mine) {
+            if until.is_met(state, terminal) {
+                // Whoever went away meanwhile is not told.
+                let _gone = reply.send(document.to_owned());
+            } else if !reply.is_closed() {
+                mine.push((until, reply));
+            }
+        }
+        if mine.is_empty() {
+            all.remove(id);
+        }
+    }
+
+    /// The actor has become idle: it may go after a while.
+    pub fn linger(&self, id: &WorkflowId, card: &Card) {
+        if card.lingering.replace(true) {
+            return;
+        }
+        let at = self.shared.now().plus_ms(self.shared.options.passivate_after_ms);
+        self.linger.borrow_mut().push_back((at, id.clone()));
+        self.arm(at);
+    }
+
+    /// The actor has nothing to keep it.
+    pub fn vacant(&self, id: &WorkflowId) {
+        self.me.do_send(Vacant(id.clone()));
+    }
+}
+
+struct Entry {
+    addr: Addr<WorkflowActor>,
+    card: Rc<Card>,
+}
+
+pub(super) struct Shard {
+    shared: SharedRef,
+    index: usize,
+    directory: HashMap<WorkflowId, Entry>,
+    local: Option<Rc<Local>>,
+    pools: BTreeMap<Name, Addr<Pool>>,
+    default_pool: Option<Addr<Pool>>,
+    alarm: Option<SpawnHandle>,
+}
+
+impl Shard {
+    pub fn new(shared: SharedRef, index: usize) -> Self {
+        let directory = HashMap::new();
+        Self { shared, index, directory, local: None, pools: BTreeMap::new(), default_pool: None, alarm: None }
+    }
+
+    fn local(&mut self, ctx: &Context<Self>) -> Rc<Local> {
+        let make = || {
+            Rc::new(Local {
+                shared: self.shared.clone(),
+                index: self.index,
+                me: ctx.address(),
+                timers: RefCell::default(),
+                armed_for: Cell::new(Timestamp(i64::MAX)),
+                watchers: RefCell::default(),
+                sweep_at: Cell::new(1_024),
+                calls: RefCell::default(),
+                flush_due: Cell::new(false),
+                linger: RefCell::default(),
+                token: Cell::new(0),
+            })
+        };
+        Rc::clone(self.local.get_or_insert_with(make))
+    }
+
+    fn is_full(&self) -> bool {
+        self.shared.live.load(Ordering::Relaxed) >= self.shared.options.live_max
+    }
+
+    /// The actor of an id, brought to life if need be.
+    fn actor(&mut self, id: &WorkflowId, load: Load, ctx: &Context<Self>) -> &Entry {
+        let local = self.local(ctx);
+        match self.directory.entry(id.clone()) {
+            MapEntry::Occupied(entry) => entry.into_mut(),
+            MapEntry::Vacant(entry) => {
+                self.shared.live.fetch_add(1, Ordering::Relaxed);
+                counter!("ordain_actors_started_total").increment(1);
+                let card = Rc::new(Card::default());
+                let actor = WorkflowActor::new(id.clone(), local, Rc::clone(&card), load);
+                entry.insert(Entry { addr: Supervisor::start(|_| actor), card })
+            }
+        }
+    }
+
+    fn deliver(&mut self, id: &WorkflowId, load: Load, envelope: Envelope, ctx: &Context<Self>) {
+        let high = &self.shared.clone().mailbox_high;
+        let entry = self.actor(id, load, ctx);
+        let depth = entry.card.depth.get() + 1;
+        entry.card.depth.set(depth);
+        entry.card.idle.set(false);
+        if depth > high.load(Ordering::Relaxed) {
+            high.fetch_max(depth, Ordering::Relaxed);
+        }
+        entry.addr.do_send(Deliver(envelope));
+    }
+
+    fn input(&mut self, root: &WorkflowId, to: WorkflowId, input: Input, ctx: &Context<Self>) {
+        let envelope = Envelope { work: Work::Input { to, input }, reply: None };
+        self.deliver(root, Load::FromStore, envelope, ctx);
+    }
+
+    fn remove(&mut self, id: &WorkflowId) {
+        if self.directory.remove(id).is_some() {
+            self.shared.live.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Lets idle actors go. A timer that is not near is left to SQL.
+    fn passivate(&mut self, now: Timestamp, local: &Local) {
+        while let Some(id) = pop_due(&local.linger, now) {
+            let Some(entry) = self.directory.get(&id) else { continue };
+            entry.card.lingering.set(false);
+            if entry.card.idle.get() && entry.card.depth.get() == 0 {
+                counter!("ordain_actors_passivated_total").increment(1);
+                if let Some(at) = entry.card.timer.get().filter(|at| *at > now.plus_ms(NEAR_MS)) {
+                    local.timers.borrow_mut().remove(&(at, id.clone()));
+                    self.shared.far_timer.note(at);
+                }
+                self.remove(&id);
+            }
+        }
+    }
+
+    /// Wakes those whose timer is due, and sets the alarm for the next.
+    fn look_at_timers(&mut self, ctx: &mut Context<Self>) {
+        let local = self.local(ctx);
+        let now = self.shared.now();
+        if self.shared.is_draining() {
+            return;
+        }
+        self.passivate(now, &local);
+        let mut full = false;
+        loop {
+            let first = local.timers.borrow().first().cloned();
+            let Some((at, id)) = first.filter(|(at, _)| *at <= now) else { break };
+            if !self.directory.contains_key(&id) && self.is_full() {
+                full = true;
+                break;
+            }
+            local.timers.borrow_mut().remove(&(at, id.clone()));
+            self.input(&id, id.clone(), Input::Tick, ctx);
+            if let Some(entry) = self.directory.get(&id) {
+                entry.card.timer.set(None);
+            }
+        }
+        let timer = local.timers.borrow().first().map(|(at, _)| *at);
+        let timer = if full { Some(now.plus_ms(100)) } else { timer };
+        let linger = local.linger.borrow().front().map(|(at, _)| *at);
+        let next = timer.into_iter().chain(linger).min();
+        if let Some(old) = self.alarm.take() {
+            ctx.cancel_future(old);
+        }
+        local.armed_for.set(next.unwrap_or(Timestamp(i64::MAX)));
+        self.alarm = next.map(|at| {
+            // A timer may not fire early: its instant is compared in whole ms.
+            let wait = Duration::from_millis(at.ms_since(now).clamp(1, 3_600_000));
+            ctx.run_later(wait, Self::alarm)
+        });
+    }
+
+    fn alarm(&mut self, ctx: &mut Context<Self>) {
+        self.alarm = None;
+        self.look_at_timers(ctx);
+    }
+}
+
+fn pop_due(linger: &RefCell<VecDeque<(Timestamp, WorkflowId)>>, now: Timestamp) -> Option<WorkflowId> {
+    let mut linger = linger.borrow_mut();
+    if linger.front().is_some_and(|(at, _)| *at <= now) { linger.pop_front().map(|(_, id)| id) } else { None }
+}
+
+impl Actor for Shard {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        // Bounds `try_send`, by which requests come in; acknowledgements and results are bounded by what was sent out.
+        ctx.set_mailbox_capacity(self.shared.options.shard_mailbox_max);
+    }
+}
+
+impl Handler<Ask> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, ask: Ask, ctx: &mut Self::Context) {
+        let id = ask.command.id.clone();
+        let refused = match self.directory.get(&id) {
+            Some(entry) if entry.card.depth.get() >= self.shared.options.mailbox_max => {
+                Some("the mailbox of this order")
+            }
+            None if self.is_full() => Some("live orders"),
+            _ => None,
+        };
+        if let Some(what) = refused {
+            let _gone = ask.reply.send(Err(EngineError::Overloaded { what, retry_after_s: 1 }));
+            return;
+        }
+        let load = Load::for_action(&ask.command.action);
+        let envelope = Envelope { work: Work::Command(Box::new(ask.command)), reply: Some(ask.reply) };
+        self.deliver(&id, load, envelope, ctx);
+    }
+}
+
+impl Handler<Query> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, query: Query, ctx: &mut Self::Context) {
+        if let Some(watch) = query.watch {
+            self.local(ctx).watch(&query.id, watch);
+        }
+        match self.directory.get(&query.id) {
+            Some(entry) => entry.addr.do_send(Look(query.reply)),
+            None => {
+                let _gone = query.reply.send(None);
+            }
+        }
+    }
+}
+
+impl Handler<Acks> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, acks: Acks, _: &mut Self::Context) {
+        for ack in acks.0 {
+            if let Some(entry) = self.directory.get(&ack.id) {
+                entry.addr.do_send(super::actor::Committed { token: ack.token, result: ack.result });
+            }
+        }
+    }
+}
+
+impl Handler<CallEnds> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, ends: CallEnds, ctx: &mut Self::Context) {
+        for CallEnd { workflow_id, activity, attempt, outcome } in ends.0 {
+            let root = WorkflowId::new(workflow_id.root());
+            let input = match outcome {
+                Ok(result) => Input::ActivityCompleted { activity, attempt, result },
+                Err(failure) => Input::ActivityFailed { activity, attempt, failure },
+            };
+            self.input(&root, workflow_id, input, ctx);
+        }
+    }
+}
+
+impl Handler<Beyond> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, beyond: Beyond, ctx: &mut Self::Context) {
+        match beyond {
+            Beyond::Waits(id) => {
+                let root = WorkflowId::new(id.root());
+                if let Some(entry) = self.directory.get(&root) {
+                    entry.card.beyond.set(true);
+                    entry.addr.do_send(super::actor::Rest);
+                }
+            }
+            Beyond::Again(id) => {
+                let root = WorkflowId::new(id.root());
+                // One that was let go makes its outstanding calls when it is brought back.
+                let alive = self.directory.contains_key(&root);
+                let entry = self.actor(&root, Load::FromStore, ctx);
+                entry.card.beyond.set(false);
+                if alive {
+                    entry.addr.do_send(super::actor::CallAgain);
+                }
+            }
+        }
+    }
+}
+
+impl Handler<Wake> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, wake: Wake, ctx: &mut Self::Context) {
+        for family in wake.now {
+            let Some(root) = family.first().map(|row| row.id.clone()) else { continue };
+            if !self.directory.contains_key(&root) {
+                let envelope = Envelope { work: Work::Input { to: root.clone(), input: Input::Tick }, reply: None };
+                self.deliver(&root, Load::From(family), envelope, ctx);
+            }
+        }
+        if !wake.soon.is_empty() {
+            let local = self.local(ctx);
+            for (at, id) in wake.soon {
+                local.wake_at(at, &id);
+            }
+        }
+    }
+}
+
+impl Handler<Pools> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, pools: Pools, _: &mut Self::Context) {
+        self.pools = pools.0;
+        self.default_pool = Some(pools.1);
+    }
+}
+
+impl Handler<Flush> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, _: Flush, ctx: &mut Self::Context) {
+        let local = self.local(ctx);
+        local.flush_due.set(false);
+        let mut by_queue: BTreeMap<Name, Vec<ActivityCall>> = BTreeMap::new();
+        for call in local.calls.take() {
+            by_queue.entry(call.queue.clone()).or_default().push(call);
+        }
+        for (queue, calls) in by_queue {
+            if let Some(pool) = self.pools.get(&queue).or(self.default_pool.as_ref()) {
+                pool.do_send(Run { shard: self.index, calls });
+            }
+        }
+    }
+}
+
+impl Handler<Rearm> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, _: Rearm, ctx: &mut Self::Context) {
+        self.look_at_timers(ctx);
+    }
+}
+
+impl Handler<Vacant> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, vacant: Vacant, _: &mut Self::Context) {
+        if self.directory.get(&vacant.0).is_some_and(|e| e.card.idle.get() && e.card.depth.get() == 0) {
+            self.remove(&vacant.0);
+        }
+    }
+}

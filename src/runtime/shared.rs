@@ -1,0 +1,89 @@
+//! What all threads of an engine share: limits, the journal's door, the readers, counters, the clock, new ids.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::Options;
+use super::journal::JournalDoor;
+use super::readers::Readers;
+use crate::kernel::{Cx, IdSource, Registry};
+use crate::model::{Key, RunId, Timestamp};
+
+pub(super) struct Shared {
+    pub options: Options,
+    pub registry: Registry,
+    pub journal: JournalDoor,
+    pub readers: Readers,
+    pub ids: Ids,
+    pub clock: Clock,
+    /// Live actors over all shards.
+    pub live: AtomicUsize,
+    /// Calls of activities under way over all pools.
+    pub running: AtomicUsize,
+    /// Units handed to the journal whose outcome has not been taken.
+    pub committing: AtomicUsize,
+    pub ready: AtomicBool,
+    pub draining: AtomicBool,
+    /// The deepest mailbox seen.
+    pub mailbox_high: AtomicUsize,
+    /// The first far timer that was set since the last look at SQL, in ms; see `timers`.
+    pub far_timer: super::timers::FarTimer,
+}
+
+impl Shared {
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub fn cx(&self) -> Cx<'_> {
+        Cx { now: self.now(), policies: &self.options.policies, registry: &self.registry, ids: &self.ids }
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// The shard an id lives on. Children hash like their root.
+    pub fn shard_of(&self, id: &crate::model::WorkflowId) -> usize {
+        let hash =
+            id.root().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+        (hash >> 32) as usize % self.options.shards
+    }
+}
+
+/// The wall clock, kept from going backwards: a step of the system's clock must not make time stand on its head.
+#[derive(Default)]
+pub(super) struct Clock {
+    last: AtomicI64,
+}
+
+impl Clock {
+    pub fn now(&self) -> Timestamp {
+        let ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
+        Timestamp(self.last.fetch_max(ms, Ordering::Relaxed).max(ms))
+    }
+}
+
+/// Keys in order of creation, and time-ordered run ids.
+pub(super) struct Ids {
+    next_key: AtomicI64,
+}
+
+impl Ids {
+    pub fn starting_at(next: Key) -> Self {
+        Self { next_key: AtomicI64::new(next.0) }
+    }
+}
+
+impl IdSource for Ids {
+    fn key(&self) -> Key {
+        Key(self.next_key.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn run_id(&self) -> RunId {
+        RunId(uuid::Uuid::now_v7())
+    }
+}
+
+pub(super) type SharedRef = Arc<Shared>;
