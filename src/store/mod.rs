@@ -268,3 +268,23 @@ impl Location {
         }
     }
 }
+
+/// Opens a database for this process alone.
+///
+/// # Errors
+/// [`OpenError`] with a sentence for people.
+pub fn open(location: &Location, readers: usize) -> Result<Store, OpenError> {
+    match location {
+        Location::Sqlite(path) => sqlite::open(path, readers),
+    }
+}
+
+/// Opens a database for reading only, also while a server runs on it.
+///
+/// # Errors
+/// [`OpenError`] with a sentence for people.
+pub fn open_read_only(location: &Location) -> Result<Arc<dyn Queries>, OpenError> {
+    match location {
+        Location::Sqlite(path) => sqlite::open_read_only(path),
+    }
+}

@@ -1,0 +1,9 @@
+DROP VIEW events;
+DROP VIEW shipments;
+DROP VIEW orders;
+DROP TABLE owner;
+DROP TABLE answers;
+DROP TABLE state_counts;
+DROP TABLE payments;
+DROP TABLE transitions;
+DROP TABLE workflows;

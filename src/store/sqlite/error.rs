@@ -1,0 +1,24 @@
+//! What SQLite's errors mean for the callers of the store.
+
+use diesel::result::{DatabaseErrorKind, Error};
+
+use crate::store::StoreError;
+
+/// Sorts an error: may it be tried again, or does the schema refuse it?
+pub fn classify(error: Error) -> StoreError {
+    let text = error.to_string();
+    match error {
+        Error::DatabaseError(
+            DatabaseErrorKind::UniqueViolation
+            | DatabaseErrorKind::ForeignKeyViolation
+            | DatabaseErrorKind::NotNullViolation
+            | DatabaseErrorKind::CheckViolation,
+            _,
+        ) => StoreError::Refused(text),
+        Error::DeserializationError(_) => StoreError::Corrupt(text),
+        _ if text.contains("malformed") || text.contains("not a database") => StoreError::Corrupt(text),
+        _ if text.contains("append-only") => StoreError::Refused(text),
+        // Locked, full, I/O error, read-only: all may pass.
+        _ => StoreError::Unavailable(text),
+    }
+}
