@@ -480,10 +480,7 @@ async fn an_actor_that_panics_is_rebuilt_from_sql_and_after_five_panics_it_is_st
     let stuck = until(&engine, "b-1", Until::State("stuck".into())).await;
     assert!(stuck["stuck"].as_str().unwrap().contains("planted"));
     planted::PANICS.store(false, Ordering::SeqCst);
-    engine
-        .submit(Command { id: id("b-1"), action: Action::Retry, idempotency: None })
-        .await
-        .unwrap();
+    engine.submit(Command { id: id("b-1"), action: Action::Retry, idempotency: None }).await.unwrap();
     assert_eq!(document(&engine.submit(signal("b-1", "go")).await.unwrap())["taken"], 3);
     engine.drain(Duration::from_secs(5)).await;
 }

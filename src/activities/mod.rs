@@ -3,14 +3,26 @@
 //! An activity is called at least once for an attempt, with an idempotency key that is the same for all attempts.
 //! It reports how it failed by kind; whether it is called again is the kernel's decision.
 
+mod chaos;
+mod http;
+mod simulated;
+mod validate;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures_util::future::LocalBoxFuture;
+pub use chaos::{Chaos, ChaosMode};
+pub(crate) use http::new_client;
+pub use http::{HttpActivity, SettingError};
+pub use simulated::{DECLINED, Simulated};
+pub use validate::{Receive, Validate};
+
+use futures_util::future::{FutureExt, LocalBoxFuture};
 use serde_json::Value;
 
 use crate::kernel::ActivityCall;
-use crate::model::Failure;
+use crate::model::{Failure, FailureKind};
+use crate::workflows::{order::activity, shipping};
 
 /// Something a workflow can have done. Shared by the arbiters of a pool; each call runs on one of them, so its future
 /// need not be `Send`. It must not block, and is dropped when its timeout is over.
@@ -37,5 +49,91 @@ impl Activities {
 
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.by_name.keys().map(String::as_str)
+    }
+}
+
+/// Where one activity is done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ActivitySettings {
+    /// The address to call; simulated in the process where there is none.
+    pub url: Option<String>,
+    /// Sent with each call.
+    pub headers: BTreeMap<String, String>,
+}
+
+/// Why the activities cannot be set up.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SetupError {
+    #[error("activities.{activity}: {error}")]
+    Setting { activity: String, error: SettingError },
+    #[error("activities.{0}: has no url; it is done within the process")]
+    NoUrl(String),
+    #[error("activities.{0}: there is no such activity")]
+    Unknown(String),
+}
+
+/// The activities that reach outside, and the field of the result that carries a reference.
+const OUTSIDE: [(&str, &str); 4] = [
+    (activity::CHARGE, "charge_ref"),
+    (activity::REFUND, "refund_ref"),
+    (shipping::PREPARE, "package_ref"),
+    (shipping::DISPATCH, "carrier_ref"),
+];
+
+/// The activities of an order: over HTTP where an address is set, simulated otherwise; chaos around all of them.
+///
+/// # Errors
+/// [`SetupError`] names the activity whose settings cannot be used.
+pub fn build(settings: &BTreeMap<String, ActivitySettings>, chaos: Chaos) -> Result<Activities, SetupError> {
+    let inside: [(&str, Arc<dyn Activity>); 2] =
+        [(activity::RECEIVE, Arc::new(Receive)), (activity::VALIDATE, Arc::new(Validate))];
+    for (name, setting) in settings {
+        let outside = OUTSIDE.iter().any(|(known, _)| known == name);
+        if !outside && !inside.iter().any(|(known, _)| known == name) {
+            return Err(SetupError::Unknown(name.clone()));
+        }
+        if !outside && setting.url.is_some() {
+            return Err(SetupError::NoUrl(name.clone()));
+        }
+    }
+    let mut activities = Activities::default();
+    let mut add = |name: &str, inner: Arc<dyn Activity>| {
+        let honest: Arc<dyn Activity> = Arc::new(Honest(inner));
+        let chaotic = chaos.mode != ChaosMode::Off;
+        activities.add(name, if chaotic { Arc::new(chaos::Chaotic { inner: honest, chaos }) } else { honest });
+    };
+    for (name, activity) in inside {
+        add(name, activity);
+    }
+    for (name, reference) in OUTSIDE {
+        let setting = settings.get(name);
+        match setting.and_then(|s| s.url.as_deref().map(|url| (url, &s.headers))) {
+            None => add(name, Arc::new(Simulated { reference })),
+            Some((url, headers)) => {
+                let http = HttpActivity::new(url, headers);
+                let named = |error| SetupError::Setting { activity: name.to_owned(), error };
+                add(name, Arc::new(http.map_err(named)?));
+            }
+        }
+    }
+    Ok(activities)
+}
+
+/// Says no more than is known: a call that may have been made before a crash may have had its effect then, whatever
+/// became of it now.
+struct Honest(Arc<dyn Activity>);
+
+impl Activity for Honest {
+    fn call(&self, call: ActivityCall) -> LocalBoxFuture<'static, Result<Value, Failure>> {
+        let recovered = call.recovered;
+        let outcome = self.0.call(call);
+        let seen = move |mut failure: Failure| {
+            let claims_no_effect = matches!(failure.kind, FailureKind::Unreachable | FailureKind::RateLimited);
+            if recovered && claims_no_effect {
+                failure.kind = FailureKind::UnknownOutcome;
+            }
+            failure
+        };
+        outcome.map(move |outcome| outcome.map_err(seen)).boxed_local()
     }
 }

@@ -1,0 +1,222 @@
+//! An activity that is an HTTP call: POST of the input, with the idempotency key.
+//!
+//! What an answer means is decided by one question: is it known whether the effect happened?
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use awc::error::{ConnectError, SendRequestError};
+use awc::{Client, Connector};
+use futures_util::future::{FutureExt, LocalBoxFuture};
+use serde_json::Value;
+
+use super::Activity;
+use crate::kernel::ActivityCall;
+use crate::model::{Failure, FailureKind};
+
+/// The longest reply that is read, in bytes.
+const REPLY_BYTES_MAX: usize = 1 << 20;
+/// The longest message that is kept of a reply, in characters.
+const MESSAGE_CHARS_MAX: usize = 500;
+/// The longest wait that another side may ask for, in ms: an hour.
+const RETRY_AFTER_MS_MAX: u64 = 3_600_000;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+pub struct HttpActivity {
+    url: Arc<str>,
+    headers: Arc<Vec<(HeaderName, HeaderValue)>>,
+}
+
+/// Why an activity's settings cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettingError {
+    #[error("url {0:?} is not an http:// or https:// address")]
+    Url(String),
+    #[error("header {0:?} cannot be sent")]
+    Header(String),
+}
+
+impl HttpActivity {
+    /// # Errors
+    /// [`SettingError`] where the address or a header cannot be used. A header's value is not shown.
+    pub fn new(url: &str, headers: &BTreeMap<String, String>) -> Result<Self, SettingError> {
+        let wrong = || SettingError::Url(url.to_owned());
+        let uri: actix_web::http::Uri = url.parse().map_err(|_| wrong())?;
+        if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
+            return Err(wrong());
+        }
+        let header = |(name, value): (&String, &String)| {
+            let read = (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value.as_str()));
+            match read {
+                (Ok(name), Ok(value)) => Ok((name, value)),
+                _ => Err(SettingError::Header(name.clone())),
+            }
+        };
+        let headers = headers.iter().map(header).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { url: url.into(), headers: Arc::new(headers) })
+    }
+}
+
+thread_local! {
+    /// One client an arbiter: its futures do not leave the thread.
+    static CLIENT: RefCell<Option<Client>> = const { RefCell::new(None) };
+}
+
+fn client() -> Result<Client, Failure> {
+    CLIENT.with_borrow_mut(|slot| {
+        if let Some(client) = slot {
+            return Ok(client.clone());
+        }
+        let client =
+            new_client().map_err(|e| Failure::new(FailureKind::Error, format!("TLS cannot be set up: {e}")))?;
+        Ok(slot.insert(client).clone())
+    })
+}
+
+/// A client that follows no redirects and knows the public certificate authorities.
+pub(crate) fn new_client() -> Result<Client, rustls::Error> {
+    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let connector = Connector::new().rustls_0_23(Arc::new(tls)).timeout(CONNECT_TIMEOUT).limit(1_024);
+    // The attempt's own timeout ends a call; the pool keeps it.
+    Ok(Client::builder().connector(connector).disable_timeout().disable_redirects().finish())
+}
+
+impl Activity for HttpActivity {
+    fn call(&self, call: ActivityCall) -> LocalBoxFuture<'static, Result<Value, Failure>> {
+        let (url, headers) = (Arc::clone(&self.url), Arc::clone(&self.headers));
+        async move {
+            let mut request = client()?.post(url.as_ref());
+            for (name, value) in headers.iter() {
+                request = request.insert_header((name.clone(), value.clone()));
+            }
+            let request = request
+                .insert_header(("Idempotency-Key", call.idempotency_key))
+                .insert_header(("Ordain-Workflow-Id", call.workflow_id.as_str()))
+                .insert_header(("Ordain-Attempt", call.attempt.to_string()));
+            let mut reply = request.send_json(&call.input).await.map_err(|e| not_sent(&e))?;
+            let (status, retry_after_ms) = (reply.status(), retry_after_ms(reply.headers()));
+            let body = reply.body().limit(REPLY_BYTES_MAX).await;
+            let outcome = match body {
+                Ok(body) => judge(status, &body),
+                Err(e) => Err(Failure::new(FailureKind::UnknownOutcome, format!("{status}, and its body: {e}"))),
+            };
+            outcome.map_err(|failure| Failure { retry_after_ms, ..failure })
+        }
+        .boxed_local()
+    }
+}
+
+/// What an answer means.
+fn judge(status: StatusCode, body: &[u8]) -> Result<Value, Failure> {
+    let fail = |kind| Err(Failure::new(kind, message(status, body)));
+    match status.as_u16() {
+        200..=299 if body.is_empty() => Ok(Value::Object(serde_json::Map::new())),
+        200..=299 => serde_json::from_slice(body).or_else(|_| {
+            Err(Failure::new(FailureKind::UnknownOutcome, format!("{status} with a body that is not JSON")))
+        }),
+        402 | 422 => fail(FailureKind::Refused),
+        425 | 429 => fail(FailureKind::RateLimited),
+        409 | 500..=599 => fail(FailureKind::UnknownOutcome),
+        // Our request is not one they take: it had no effect, and will not have one until somebody changes it.
+        400..=499 => fail(FailureKind::Error),
+        _ => fail(FailureKind::UnknownOutcome),
+    }
+}
+
+/// The other side's own words, where it has any.
+fn message(status: StatusCode, body: &[u8]) -> String {
+    let parsed: Value = serde_json::from_slice(body).unwrap_or_default();
+    let words = ["detail", "message", "error", "title"].iter().find_map(|field| parsed.get(field)?.as_str());
+    match words {
+        Some(words) => format!("{status}: {words}").chars().take(MESSAGE_CHARS_MAX).collect(),
+        None => status.to_string(),
+    }
+}
+
+/// Whether the request may have left.
+fn not_sent(error: &SendRequestError) -> Failure {
+    let unreachable = matches!(
+        error,
+        SendRequestError::Connect(
+            ConnectError::Resolver(_)
+                | ConnectError::NoRecords
+                | ConnectError::Unresolved
+                | ConnectError::Io(_)
+                | ConnectError::Timeout
+        ) | SendRequestError::Url(_)
+    );
+    let kind = if unreachable { FailureKind::Unreachable } else { FailureKind::UnknownOutcome };
+    Failure::new(kind, error.to_string().chars().take(MESSAGE_CHARS_MAX).collect::<String>())
+}
+
+/// `Retry-After` in ms: seconds, or an HTTP date.
+fn retry_after_ms(headers: &HeaderMap) -> Option<u64> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let ms = match text.parse::<u64>() {
+        Ok(seconds) => seconds.saturating_mul(1_000),
+        Err(_) => {
+            let at: std::time::SystemTime = text.parse::<actix_web::http::header::HttpDate>().ok()?.into();
+            let wait = at.duration_since(std::time::SystemTime::now()).unwrap_or_default();
+            u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
+        }
+    };
+    Some(ms.min(RETRY_AFTER_MS_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(status: u16, body: &str) -> Option<FailureKind> {
+        judge(StatusCode::from_u16(status).unwrap(), body.as_bytes()).err().map(|f| f.kind)
+    }
+
+    #[test]
+    fn an_answer_means_what_it_says_of_the_effect() {
+        assert_eq!(kind(200, "{}"), None);
+        assert_eq!(kind(204, ""), None);
+        assert_eq!(kind(200, "<html>"), Some(FailureKind::UnknownOutcome));
+        assert_eq!(kind(402, ""), Some(FailureKind::Refused));
+        assert_eq!(kind(422, ""), Some(FailureKind::Refused));
+        assert_eq!(kind(429, ""), Some(FailureKind::RateLimited));
+        assert_eq!(kind(425, ""), Some(FailureKind::RateLimited));
+        for status in [409, 500, 503, 302] {
+            assert_eq!(kind(status, ""), Some(FailureKind::UnknownOutcome), "{status}");
+        }
+        assert_eq!(kind(404, ""), Some(FailureKind::Error));
+    }
+
+    #[test]
+    fn retry_after_is_read_in_both_forms() {
+        let headers = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_str(value).unwrap());
+            retry_after_ms(&headers)
+        };
+        assert_eq!(headers("3"), Some(3_000));
+        assert_eq!(headers("99999999999"), Some(RETRY_AFTER_MS_MAX));
+        assert_eq!(headers("Wed, 21 Oct 2015 07:28:00 GMT"), Some(0));
+        assert_eq!(headers("soon"), None);
+    }
+
+    #[test]
+    fn only_http_addresses_are_taken_and_a_headers_value_is_never_shown() {
+        let none = BTreeMap::new();
+        assert!(HttpActivity::new("https://pay.example/charge", &none).is_ok());
+        for bad in ["", "ftp://x/", "/charge", "http://", "file:///etc/passwd"] {
+            assert!(HttpActivity::new(bad, &none).is_err(), "{bad}");
+        }
+        let headers = BTreeMap::from([("x-key".to_owned(), "secret\n".to_owned())]);
+        let error = HttpActivity::new("http://x/", &headers).err().unwrap();
+        assert_eq!(error, SettingError::Header("x-key".into()));
+    }
+}
