@@ -98,7 +98,8 @@ fn parse_one(bytes: &[u8], offset: usize, closed: bool) -> Result<Option<Respons
             }
             framing = Framing::Chunked;
         } else if name.eq_ignore_ascii_case("connection") {
-            keep_alive = !value.eq_ignore_ascii_case("close") && (keep_alive || value.eq_ignore_ascii_case("keep-alive"));
+            keep_alive =
+                !value.eq_ignore_ascii_case("close") && (keep_alive || value.eq_ignore_ascii_case("keep-alive"));
         } else if name.eq_ignore_ascii_case("retry-after") {
             retry_after = value.parse().ok().map(Duration::from_secs);
         }

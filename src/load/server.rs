@@ -33,11 +33,13 @@ impl Server {
         let database = folder.join("ordain.db");
         let log = folder.join(LOG);
         let out = File::create(&log)?;
+        let quiet: &[&str] =
+            if arguments.iter().any(|a| a.starts_with("--log-level")) { &[] } else { &["--log-level", "warn"] };
         let child = Command::new(std::env::current_exe()?)
             .arg("serve")
             .args(["--bind", &address.to_string()])
             .args(["--database-url", &format!("sqlite://{}", database.display())])
-            .args(["--log-level", "warn"])
+            .args(quiet)
             .args(arguments)
             // Its own folder: no `.env` or `ordain.toml` of the caller's takes part.
             .current_dir(folder)
