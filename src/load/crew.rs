@@ -1,0 +1,135 @@
+//! The threads that run the orders: on each a runtime of its own, on it lanes, on each lane one order after another.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::client::Line;
+use super::life;
+use super::orders::Orders;
+use super::tally::Tally;
+use super::target::Target;
+
+/// What the lanes share.
+pub struct Shared {
+    pub target: Target,
+    pub orders: Orders,
+    pub total: u64,
+    pub lanes: usize,
+    /// For how long a request without a usable answer is sent again.
+    pub patience: Duration,
+    /// How long an accepted order may take.
+    pub order_patience: Duration,
+    next: AtomicU64,
+    tally: Mutex<Tally>,
+}
+
+impl Shared {
+    pub fn tally(&self) -> MutexGuard<'_, Tally> {
+        // Counters are whole after every addition, so a panic elsewhere spoils nothing.
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Option<u64> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        (number < self.total).then_some(number)
+    }
+
+    /// Orders that were taken up and are not over.
+    pub fn begun(&self) -> u64 {
+        self.next.load(Ordering::Relaxed).min(self.total)
+    }
+}
+
+/// The running threads. Dropped, they stop where they are and are joined.
+pub struct Crew {
+    pub shared: Arc<Shared>,
+    pub begun: Instant,
+    stop: watch::Sender<bool>,
+    done: mpsc::Receiver<std::io::Result<()>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+pub struct CrewPlan {
+    pub target: Target,
+    pub orders: Orders,
+    pub total: u64,
+    pub lanes: usize,
+    pub threads: usize,
+    pub patience: Duration,
+    pub order_patience: Duration,
+}
+
+impl Crew {
+    /// # Errors
+    /// If a thread cannot be started.
+    pub fn start(plan: CrewPlan) -> std::io::Result<Self> {
+        let CrewPlan { target, orders, total, lanes, threads, patience, order_patience } = plan;
+        let tally = Mutex::new(Tally::new(total)?);
+        let next = AtomicU64::new(0);
+        let shared = Arc::new(Shared { target, orders, total, lanes, patience, order_patience, next, tally });
+        let (stop, stopped) = watch::channel(false);
+        let (tell, done) = mpsc::channel(threads.max(1));
+        let mut crew = Self { shared, begun: Instant::now(), stop, done, threads: Vec::new() };
+        for index in 0..threads {
+            let lanes_here = lanes / threads + usize::from(index < lanes % threads);
+            let (shared, stopped, tell) = (Arc::clone(&crew.shared), stopped.clone(), tell.clone());
+            let work = move || {
+                // Nobody listens any more when the crew is being dropped.
+                let _ = tell.blocking_send(work(&shared, lanes_here, stopped));
+            };
+            crew.threads.push(std::thread::Builder::new().name(format!("load-{index}")).spawn(work)?);
+        }
+        Ok(crew)
+    }
+
+    /// Waits until all orders are over or given up.
+    ///
+    /// # Errors
+    /// If a thread had no runtime to work with.
+    pub async fn finished(&mut self) -> std::io::Result<()> {
+        for _ in 0..self.threads.len() {
+            self.done.recv().await.unwrap_or_else(|| Err(std::io::Error::other("a load thread panicked")))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        let _ = self.stop.send(true);
+        self.done.close();
+        for thread in self.threads.drain(..) {
+            // A panic there was told on its own way out.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn work(shared: &Arc<Shared>, lanes: usize, mut stopped: watch::Receiver<bool>) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut all = JoinSet::new();
+        for _ in 0..lanes {
+            all.spawn(lane(Arc::clone(shared)));
+        }
+        let over = async { while all.join_next().await.is_some() {} };
+        tokio::select! {
+            () = over => {}
+            _ = stopped.wait_for(|stop| *stop) => {}
+        }
+    });
+    Ok(())
+}
+
+async fn lane(shared: Arc<Shared>) {
+    let mut line = Line::new(&shared.target);
+    let mut request = String::with_capacity(1_024);
+    while let Some(number) = shared.take() {
+        life::run(&mut line, &shared, number, &mut request).await;
+    }
+}

@@ -1,0 +1,118 @@
+//! What a load run is told.
+
+use clap::{Args, ValueEnum};
+
+/// How the report is printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    #[default]
+    Table,
+    Json,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct LoadOptions {
+    /// Orders to run.
+    #[arg(long, short = 'n', default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..=50_000_000))]
+    pub orders: u64,
+    /// Orders in flight at once.
+    #[arg(long, short = 'c', default_value_t = 1_000, value_parser = at_least_one)]
+    pub concurrency: usize,
+    /// The server to load; without it one is started in a temporary folder, and ended.
+    // Not from the environment: a load run hits a server only when its command line says so.
+    #[arg(long)]
+    pub url: Option<String>,
+    /// The database of the server at --url, for the check (sqlite://PATH). Without it nothing is checked in SQL.
+    #[arg(long, requires = "url")]
+    pub database_url: Option<String>,
+    /// An API key for the server, where it wants one.
+    #[arg(long, env = "ORDAIN_API_KEY", hide_env_values = true)]
+    pub api_key: Option<String>,
+    /// Connections at most. An order in flight holds one, so fewer connections mean fewer orders in flight.
+    #[arg(long, value_parser = at_least_one)]
+    pub connections: Option<usize>,
+    /// Threads of the generator.
+    #[arg(long, default_value_t = 1, value_parser = at_least_one)]
+    pub threads: usize,
+    /// The amounts of the orders follow from it.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// How long the automatic review of each order lasts.
+    #[arg(long, default_value_t = 0)]
+    pub review_seconds: u32,
+    /// The deadline of each order; 0: none.
+    #[arg(long, default_value_t = 0)]
+    pub deadline_seconds: u32,
+    /// For how long an order without a usable answer is tried again, a restart of the server included.
+    #[arg(long, default_value_t = 60)]
+    pub patience_seconds: u64,
+    /// Keep the temporary folder: database and log of the server.
+    #[arg(long, conflicts_with = "url")]
+    pub keep: bool,
+    /// How the report is printed.
+    #[arg(long, short = 'o', value_enum, default_value_t)]
+    pub output: Output,
+    /// Further arguments for the server that is started, as in `ordain load -- --chaos flaky`.
+    #[arg(last = true, conflicts_with = "url")]
+    pub server_args: Vec<String>,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self {
+            orders: 20_000,
+            concurrency: 1_000,
+            url: None,
+            database_url: None,
+            api_key: None,
+            connections: None,
+            threads: 1,
+            seed: 1,
+            review_seconds: 0,
+            deadline_seconds: 0,
+            patience_seconds: 60,
+            keep: false,
+            output: Output::Table,
+            server_args: Vec::new(),
+        }
+    }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("must be at least 1".into()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("not a whole number".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        load: LoadOptions,
+    }
+
+    #[test]
+    fn the_defaults_of_the_command_line_are_those_of_the_library() {
+        let parsed = Cli::parse_from(["load"]).load;
+        assert_eq!(format!("{:?}", LoadOptions::default()), format!("{parsed:?}"));
+    }
+
+    #[test]
+    fn what_follows_two_dashes_goes_to_the_server() {
+        let parsed = Cli::parse_from(["load", "-n", "10", "--", "--chaos", "flaky"]).load;
+        assert_eq!(parsed.server_args, ["--chaos", "flaky"]);
+        assert_eq!(parsed.orders, 10);
+    }
+
+    #[test]
+    fn nothing_in_flight_is_refused() {
+        assert!(Cli::try_parse_from(["load", "-c", "0"]).is_err());
+    }
+}
