@@ -374,7 +374,7 @@ mod planted {
 
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use ordain::kernel::{Core, Machine, Rejection, Stimulus, View, Wish, Workflow};
+    use ordain::kernel::{Core, Document, Live, Machine, Rejection, Stimulus, View, Wish, Workflow};
     use ordain::model::{Timestamp, WorkflowId};
     use serde::{Deserialize, Serialize};
     use serde_json::{Value, json};
@@ -446,8 +446,9 @@ mod planted {
             self.done
         }
 
-        fn document(&self, core: &Core, _: &[&dyn Machine]) -> Value {
-            json!({ "id": core.id, "taken": self.taken, "seq": core.seq, "stuck": core.stuck })
+        fn document(&self, core: &Core, _: &[&dyn Machine], live: Option<&Live>) -> serde_json::Result<Document> {
+            let all = json!({ "id": core.id, "taken": self.taken, "seq": core.seq, "stuck": core.stuck, "live": live });
+            serde_json::value::to_raw_value(&all)
         }
     }
 }

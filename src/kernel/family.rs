@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::Value;
 
-use super::machine::{ActivityCall, ChildStart, CodecError, Cx, Input, Machine, Step};
+use super::machine::{ActivityCall, ChildStart, CodecError, Cx, Document, Input, Live, Machine, Step, Waiting};
 use super::workflow::{Recipient, Rejection};
 use crate::model::{Key, Name, PaymentRow, RunId, Timestamp, WorkflowId};
 
@@ -171,9 +171,28 @@ impl Family {
     }
 
     /// The root's status document, with what is known of its open children.
-    pub fn document(&self) -> Value {
+    ///
+    /// # Errors
+    /// [`CodecError`] where it cannot be written.
+    pub fn document(&self, live: Option<&Live>) -> Result<Document, CodecError> {
         let children: Vec<&dyn Machine> = self.members[1..].iter().map(|m| m.machine.as_ref()).collect();
-        self.root().machine.document(&children)
+        self.root().machine.document(&children, live)
+    }
+
+    /// What the root waits for; of a child, what that child waits for in turn.
+    pub fn waiting_for(&self) -> Vec<Waiting> {
+        let mut waits = self.root().machine.waiting_for();
+        for wait in waits.iter_mut().filter(|w| w.kind == "child") {
+            let child = self.members.iter().find(|m| m.machine.core().id.as_str() == wait.name);
+            let inner = child.and_then(|m| m.machine.waiting_for().into_iter().next());
+            if let Some(inner) = inner {
+                wait.attempt = inner.attempt;
+                wait.since = inner.since;
+                wait.until = inner.until;
+                wait.last_error = inner.last_error;
+            }
+        }
+        waits
     }
 
     fn index(&self, id: &WorkflowId) -> Option<usize> {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::core::{Core, Phase};
 use super::facts::{FactRecord, KernelFact};
-use super::machine::{ActivityCall, ChildStart, CodecError, Cx, Input, Machine, Step, Waiting};
+use super::machine::{ActivityCall, ChildStart, CodecError, Cx, Document, Input, Live, Machine, Step, Waiting};
 use super::retry::seed;
 use super::workflow::{ClockMode, Persistence, Rejection, Stimulus, View, Wish, Workflow};
 use crate::model::{Failure, Name, PaymentRow, RunId, Timestamp, WorkflowId};
@@ -354,8 +354,9 @@ impl<W: Workflow> Machine for Instance<W> {
             .map_err(|source| CodecError { what: format!("snapshot of {}", self.core.id), source })
     }
 
-    fn document(&self, children: &[&dyn Machine]) -> Value {
-        self.state.document(&self.core, children)
+    fn document(&self, children: &[&dyn Machine], live: Option<&Live>) -> Result<Document, CodecError> {
+        let document = self.state.document(&self.core, children, live);
+        document.map_err(|source| CodecError { what: format!("document of {}", self.core.id), source })
     }
 
     fn payment(&self) -> Option<PaymentRow> {

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use serde::Serialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::core::Core;
 use super::facts::FactRecord;
@@ -101,6 +102,21 @@ pub struct Waiting {
     pub last_error: Option<ErrorInfo>,
 }
 
+/// A status document as JSON text.
+pub type Document = Box<RawValue>;
+
+/// The live part of a status document: the actor beside the durable record.
+#[derive(Debug, Clone, Serialize)]
+pub struct Live {
+    /// `active` or `passivated`.
+    pub actor: &'static str,
+    /// Inputs that wait for it.
+    pub mailbox: usize,
+    /// How often it was rebuilt after a panic.
+    pub restarts: u32,
+    pub waiting_for: Vec<Waiting>,
+}
+
 /// Something stored cannot be read, or something cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}: {source}")]
@@ -133,8 +149,11 @@ pub trait Machine: Debug + Send {
     /// # Errors
     /// [`CodecError`] where it cannot be written.
     fn snapshot(&self) -> Result<String, CodecError>;
-    /// The durable part of its status document.
-    fn document(&self, children: &[&dyn Machine]) -> Value;
+    /// Its status document; see [`super::Workflow::document`].
+    ///
+    /// # Errors
+    /// [`CodecError`] where it cannot be written.
+    fn document(&self, children: &[&dyn Machine], live: Option<&Live>) -> Result<Document, CodecError>;
     fn payment(&self) -> Option<PaymentRow>;
     fn waiting_for(&self) -> Vec<Waiting>;
     /// Calls that are on disk without a result.

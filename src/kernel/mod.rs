@@ -18,7 +18,7 @@ pub use clock::DeadlineClock;
 pub use core::{ActivityRun, Core, Phase};
 pub use facts::{FactRecord, KernelFact};
 pub use family::{Commit, Family, IdSource, Member, Stepped, Transition};
-pub use machine::{ActivityCall, ChildStart, CodecError, Cx, Input, Machine, Step, Waiting};
+pub use machine::{ActivityCall, ChildStart, CodecError, Cx, Document, Input, Live, Machine, Step, Waiting};
 pub use registry::{Registry, RestoreError};
 pub use retry::{Policies, RetryPolicy};
 pub use workflow::{

@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::core::Core;
-use super::machine::Machine;
+use super::machine::{Document, Live, Machine};
 use super::retry::Policies;
 use crate::model::{Failure, Name, PaymentRow, Timestamp, WorkflowId};
 
@@ -185,8 +185,12 @@ pub trait Workflow: Clone + Debug + PartialEq + Serialize + DeserializeOwned + S
         None
     }
 
-    /// The durable part of its status document. `children`: its children that have not ended.
-    fn document(&self, core: &Core, children: &[&dyn Machine]) -> Value;
+    /// Its status document: the durable record, and `live` where it is asked for. `children`: its children that have
+    /// not ended.
+    ///
+    /// # Errors
+    /// Where it cannot be written as JSON.
+    fn document(&self, core: &Core, children: &[&dyn Machine], live: Option<&Live>) -> serde_json::Result<Document>;
 
     /// Signals of a person that end a parking after crashes (`stuck`), a cancel for instance.
     fn frees_when_stuck(&self, _signal: &str) -> bool {

@@ -17,11 +17,11 @@ use tokio::sync::oneshot;
 use super::engine::{Action, Answer, Command, EngineError};
 use super::envelope::{Envelope, Work};
 use super::journal::Request;
-use super::live::{Live, document};
+use super::live::document;
 use super::outcome;
 use super::pool::panic_message;
 use super::shard::{Card, Local};
-use crate::kernel::{ActivityCall, Commit, Family, Input, Rejection, START_AGAIN, Stepped};
+use crate::kernel::{ActivityCall, Commit, Family, Input, Live, Rejection, START_AGAIN, Stepped};
 use crate::model::WorkflowId;
 use crate::store::{Conflict, StoreError, StoredAnswer, StoredWorkflow, Unit, Verdict};
 
@@ -269,9 +269,16 @@ impl WorkflowActor {
         envelope.answer(result);
     }
 
-    fn document(&self, family: &Family) -> String {
-        let mailbox = self.card.depth.get().saturating_sub(1);
-        document(family, Live { active: true, mailbox, restarts: self.restarts }).to_string()
+    /// The status document. One that cannot be written is a bug of the workflow, and is handled as its panic.
+    fn document(&self, family: &Family, mailbox: usize) -> String {
+        let (restarts, waiting_for) = (self.restarts, family.waiting_for());
+        let live = Live { actor: "active", mailbox, restarts, waiting_for };
+        document(family, &live).unwrap_or_else(|error| std::panic::panic_any(error.to_string()))
+    }
+
+    /// Inputs that wait behind the one at hand.
+    fn waiting(&self) -> usize {
+        self.card.depth.get().saturating_sub(1)
     }
 
     fn compute(&self, work: &Work) -> Computed {
@@ -302,9 +309,9 @@ impl WorkflowActor {
             let computed = self.compute(&envelope.work);
             let answered = envelope.reply.is_some();
             let document = match &computed {
-                Computed::Step(Stepped::Changed { next, .. }) if answered => self.document(next),
+                Computed::Step(Stepped::Changed { next, .. }) if answered => self.document(next, self.waiting()),
                 Computed::Step(Stepped::Unchanged) if answered => {
-                    self.family.as_ref().map(|family| self.document(family)).unwrap_or_default()
+                    self.family.as_ref().map(|f| self.document(f, self.waiting())).unwrap_or_default()
                 }
                 _ => String::new(),
             };
@@ -456,7 +463,7 @@ impl WorkflowActor {
         self.local.set_timer(&self.id, &self.card, family.next_timer());
         if self.local.is_watched(&self.id) {
             let root = &family.root().machine;
-            let document = if document.is_empty() { self.document(family) } else { document };
+            let document = if document.is_empty() { self.document(family, self.card.depth.get()) } else { document };
             self.local.tell(&self.id, root.state_name(), root.is_terminal(), &document);
         }
     }
@@ -543,8 +550,7 @@ impl Handler<Look> for WorkflowActor {
         let seen = catch_unwind(AssertUnwindSafe(|| {
             self.family.as_ref().map(|family| {
                 let root = &family.root().machine;
-                let live = Live { active: true, mailbox: self.card.depth.get(), restarts: self.restarts };
-                let document = document(family, live).to_string();
+                let document = self.document(family, self.card.depth.get());
                 Seen { document, state: root.state_name(), terminal: root.is_terminal() }
             })
         }));

@@ -14,7 +14,7 @@ use metrics::gauge;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use super::live::{Live, document};
+use super::live::{document, passivated};
 use super::pool::Pool;
 use super::readers::Readers;
 use super::shard::{Ask, Pools, Query, Shard};
@@ -22,7 +22,7 @@ use super::shared::{Clock, Ids, Shared, SharedRef};
 use super::timers::FarTimer;
 use super::{Options, journal, outcome};
 use crate::activities::Activities;
-use crate::kernel::{Family, Registry, Rejection, RestoreError};
+use crate::kernel::{Document, Family, Registry, Rejection};
 use crate::model::{Name, PaymentId, WorkflowId};
 use crate::store::{Queries, Store, StoreError, StoredWorkflow};
 use crate::workflows::{order, shipping};
@@ -296,7 +296,7 @@ impl Engine {
         let rows = self.read(move |q| q.family(&id)).await?;
         let family = self.family(&rows)?;
         let root = &family.root().machine;
-        let text = document(&family, Live::PASSIVATED).to_string();
+        let text = document(&family, &passivated(&family)).map_err(corrupt)?;
         Ok((text, root.state_name().to_owned(), root.is_terminal()))
     }
 
@@ -309,7 +309,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::NotFound`] also where there is no such `seq`; else [`EngineError`].
-    pub async fn record(&self, id: &WorkflowId, seq: Option<u64>) -> Result<Value, EngineError> {
+    pub async fn record(&self, id: &WorkflowId, seq: Option<u64>) -> Result<Document, EngineError> {
         let wanted = id.clone();
         let Some(seq) = seq else {
             // A child stands alone; a root is shown with what is known of its open children.
@@ -318,7 +318,7 @@ impl Engine {
             } else {
                 self.read(move |q| q.workflow(&wanted)).await?.into_iter().collect()
             };
-            return Ok(self.family(&rows)?.document());
+            return self.family(&rows)?.document(None).map_err(corrupt);
         };
         let read = move |q: &dyn Queries| {
             let row = q.workflow(&wanted)?;
@@ -332,7 +332,7 @@ impl Engine {
         let facts = facts.iter().map(|f| (&f.fact, f.at));
         let registry = &self.inner.shared.registry;
         let machine = registry.fold(&row.kind, &row.id, row.run_id, row.parent, facts).map_err(corrupt)?;
-        Ok(machine.document(&[]))
+        machine.document(&[], None).map_err(corrupt)
     }
 
     /// Runs a read on the readers' threads.
@@ -352,8 +352,9 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::Store`] where it cannot be read.
-    pub fn document(&self, family: &[StoredWorkflow]) -> Result<Value, EngineError> {
-        Ok(document(&self.family(family)?, Live::PASSIVATED))
+    pub fn document(&self, family: &[StoredWorkflow]) -> Result<Document, EngineError> {
+        let family = self.family(family)?;
+        family.document(Some(&passivated(&family))).map_err(corrupt)
     }
 
     /// The retry policies in force and the kinds and activities known, as JSON, for people.
@@ -419,6 +420,6 @@ fn refused<T>(error: SendError<T>) -> EngineError {
     }
 }
 
-fn corrupt(error: RestoreError) -> EngineError {
+fn corrupt(error: impl std::fmt::Display) -> EngineError {
     EngineError::Store(StoreError::Corrupt(error.to_string()))
 }

@@ -1,6 +1,7 @@
 //! The state of an order, and how each fact changes it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -9,7 +10,8 @@ use super::event::OrderEvent;
 use super::start::{OrderStart, ReviewMode};
 use super::{QUEUE, activity, decide, document, signal};
 use crate::kernel::{
-    ClockMode, Core, Machine, Message, Persistence, Recipient, Rejection, Stimulus, View, Wish, Workflow,
+    ClockMode, Core, Document, Live, Machine, Message, Persistence, Recipient, Rejection, Stimulus, View, Wish,
+    Workflow,
 };
 use crate::model::{Address, ErrorInfo, PaymentRow, PaymentStatus, Timestamp, WorkflowId};
 use crate::workflows::shipping::{self, ShipmentOutcome, ShipmentStart};
@@ -18,7 +20,7 @@ use crate::workflows::shipping::{self, ShipmentOutcome, ShipmentStart};
 pub struct Order {
     pub stage: Stage,
     /// The content it was started with; its address moves to [`Order::address`].
-    pub start: OrderStart,
+    pub start: Arc<OrderStart>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<Address>,
     pub payment: Payment,
@@ -240,7 +242,7 @@ impl Workflow for Order {
         Some(Self {
             stage: Stage::Receiving,
             address: start.address.take(),
-            start,
+            start: Arc::new(start),
             payment,
             review: Review::default(),
             shipping: None,
@@ -452,8 +454,8 @@ impl Workflow for Order {
         Some(PaymentRow { payment_id, status: self.payment.status, money })
     }
 
-    fn document(&self, core: &Core, children: &[&dyn Machine]) -> Value {
-        document::document(self, core, children)
+    fn document(&self, core: &Core, children: &[&dyn Machine], live: Option<&Live>) -> serde_json::Result<Document> {
+        document::document(self, core, children, live)
     }
 
     fn frees_when_stuck(&self, name: &str) -> bool {

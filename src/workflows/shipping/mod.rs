@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::kernel::{
-    ClockMode, Core, Machine, Message, Persistence, Recipient, Rejection, Stimulus, View, Wish, Workflow,
+    ClockMode, Core, Document, Live, Machine, Message, Persistence, Recipient, Rejection, Stimulus, View, Wish,
+    Workflow,
 };
 use crate::model::{Address, ErrorInfo, FailureKind, Timestamp, WorkflowId};
 
@@ -230,11 +231,12 @@ impl Workflow for Shipment {
         if self.cancelling { ClockMode::Over } else { ClockMode::Running }
     }
 
-    fn document(&self, core: &Core, _children: &[&dyn Machine]) -> Value {
-        json!({
+    fn document(&self, core: &Core, _children: &[&dyn Machine], live: Option<&Live>) -> serde_json::Result<Document> {
+        serde_json::value::to_raw_value(&json!({
             "shipment_id": core.id,
             "order_id": self.start.order_id,
             "state": self.state_name(),
+            "terminal": self.is_terminal(),
             "attempt": self.start.round,
             "carrier_ref": self.carrier_ref,
             "package_ref": self.package_ref,
@@ -246,7 +248,8 @@ impl Workflow for Shipment {
             "created_at": core.created_at,
             "updated_at": core.updated_at,
             "ended_at": core.ended_at,
-        })
+            "live": live,
+        }))
     }
 }
 
