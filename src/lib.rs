@@ -11,4 +11,5 @@ pub mod model;
 pub mod runtime;
 pub mod store;
 pub mod telemetry;
+pub mod verify;
 pub mod workflows;

@@ -1,1 +1,59 @@
-//! The command line.
+//! The command line. Exit codes: 0 done, 1 refused, 2 wrong usage, 3 server not reachable.
+
+mod args;
+mod client;
+mod orders;
+mod serve;
+mod show;
+mod tools;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    /// Refused by the server, or failed here. Exit 1.
+    #[error("{0}")]
+    Refused(String),
+    /// Wrong usage or configuration. Exit 2.
+    #[error("{0}")]
+    Usage(String),
+    /// Exit 3.
+    #[error("server not reachable at {url}: {why}\nstart it with: ordain serve")]
+    NotReachable { url: String, why: String },
+}
+
+impl CliError {
+    fn code(&self) -> u8 {
+        match self {
+            Self::Refused(_) => 1,
+            Self::Usage(_) => 2,
+            Self::NotReachable { .. } => 3,
+        }
+    }
+}
+
+/// Runs the command line of this process.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Command::Serve(args) => serve::serve(&args),
+        Command::Config(args) => tools::config(&args),
+        Command::Load(options) => return tools::load(options),
+        Command::Verify(args) => tools::verify(&args),
+        Command::Openapi => tools::openapi(),
+        Command::Completions { shell } => tools::completions(shell),
+        Command::Order(command) => orders::run(command),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ordain: {error}");
+            ExitCode::from(error.code())
+        }
+    }
+}

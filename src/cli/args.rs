@@ -1,0 +1,298 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::Serialize;
+
+use crate::activities::ChaosMode;
+use crate::config::LogFormat;
+use crate::load::LoadOptions;
+use crate::workflows::order::ReviewMode;
+
+/// Durable order orchestration in one process.
+///
+/// Start a server with `ordain serve`, then talk to it with the other commands or with curl.
+#[derive(Debug, Parser)]
+#[command(name = "ordain", version, max_term_width = 100)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run the server.
+    ///
+    /// Every setting is also an environment variable (--review-seconds is ORDAIN_REVIEW_SECONDS) and a line of
+    /// ordain.toml (review_seconds = 2). A flag wins over the environment, the environment over `.env`, that over
+    /// ordain.toml.
+    Serve(ServeArgs),
+    /// Print the settings a server would run with, and end.
+    Config(ServeArgs),
+    #[command(flatten)]
+    Order(OrderCommand),
+    /// Measure a server: run many orders, then check in SQL that it kept its promises.
+    Load(LoadOptions),
+    /// Fold every stored history and compare it with what is stored; exit 1 where something differs.
+    Verify(VerifyArgs),
+    /// Print the OpenAPI document.
+    Openapi,
+    /// Print completions for a shell.
+    Completions {
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum OrderCommand {
+    /// Start an order.
+    ///
+    /// Example: ordain start-workflow o-1 pay-1 --amount 49.90 --line "1 Main Street" --wait 30
+    StartWorkflow(StartArgs),
+    /// Show an order: the durable record and its live actor.
+    Status {
+        #[command(flatten)]
+        target: Target,
+        /// Wait up to so many seconds until it has ended (or is in --until).
+        #[arg(long, value_name = "SECONDS")]
+        wait: Option<u32>,
+        /// The state to wait for.
+        #[arg(long, default_value = "terminal")]
+        until: String,
+    },
+    /// Show the durable record of an order, as it is or as it was after a fact.
+    State {
+        #[command(flatten)]
+        target: Target,
+        #[arg(long)]
+        seq: Option<u64>,
+    },
+    /// List orders, newest first.
+    List(ListArgs),
+    /// Show all that is known of an order: state, what it waits for, payment, parcel, newest history.
+    Describe(Target),
+    /// Show every fact of an order's history (or of a shipment's: o-1/shipping/1).
+    History(Target),
+    /// Approve the review of an order.
+    Approve(Target),
+    /// Cancel an order; what was charged is refunded.
+    Cancel {
+        #[command(flatten)]
+        target: Target,
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Change the address of an order that is not dispatched yet.
+    UpdateAddress {
+        #[command(flatten)]
+        target: Target,
+        #[command(flatten)]
+        address: AddressArgs,
+    },
+    /// Restart a failed or stuck order from the step that failed.
+    Retry(Target),
+    /// Hold an order: no new activity starts, clocks stand still.
+    Pause(Target),
+    /// Let a paused order go on.
+    Resume(Target),
+    /// Ask a server whether it is ready.
+    Health(Server),
+}
+
+#[derive(Debug, Clone, Args)]
+pub(super) struct Server {
+    /// The server to talk to.
+    #[arg(long, env = "ORDAIN_URL", default_value = "http://127.0.0.1:8000")]
+    pub url: String,
+    /// How to print: tables for people, or JSON exactly as the server sent it.
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    Table,
+    Json,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(super) struct Target {
+    /// The order's id.
+    pub order: String,
+    #[command(flatten)]
+    pub server: Server,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StartArgs {
+    #[command(flatten)]
+    pub target: Target,
+    /// The payment's id; `pay-` and the order's id where it is not given.
+    pub payment: Option<String>,
+    #[arg(long, value_parser = review)]
+    pub review: Option<ReviewMode>,
+    /// How long an automatic review lasts.
+    #[arg(long, value_name = "SECONDS")]
+    pub review_seconds: Option<f64>,
+    /// After how long an unanswered manual review ends the order; 0: never.
+    #[arg(long, value_name = "SECONDS")]
+    pub review_deadline_seconds: Option<f64>,
+    /// Running time of the whole order; 0: no deadline.
+    #[arg(long, value_name = "SECONDS")]
+    pub deadline_seconds: Option<f64>,
+    /// An exact decimal, such as 49.90.
+    #[arg(long, allow_hyphen_values = true)]
+    pub amount: Option<String>,
+    #[arg(long)]
+    pub currency: Option<String>,
+    #[command(flatten)]
+    pub address: AddressArgs,
+    /// KEY=VALUE; may be given many times.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub metadata: Vec<String>,
+    /// Wait up to so many seconds until it has ended.
+    #[arg(long, value_name = "SECONDS")]
+    pub wait: Option<u32>,
+}
+
+/// A delivery address: one line, or fields.
+#[derive(Debug, Default, Args)]
+pub(super) struct AddressArgs {
+    /// The whole address in one line.
+    #[arg(long, conflicts_with_all = ["street", "city", "zip", "state", "country"])]
+    pub line: Option<String>,
+    #[arg(long)]
+    pub street: Option<String>,
+    #[arg(long)]
+    pub city: Option<String>,
+    #[arg(long)]
+    pub state: Option<String>,
+    #[arg(long)]
+    pub zip: Option<String>,
+    #[arg(long)]
+    pub country: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    #[command(flatten)]
+    pub server: Server,
+    /// One state, or several with commas.
+    #[arg(long)]
+    pub state: Option<String>,
+    /// A part of the id.
+    #[arg(long)]
+    pub q: Option<String>,
+    /// Only orders with an activity that is being tried again.
+    #[arg(long)]
+    pub retrying: bool,
+    /// created_at, updated_at, order_id or state; a `-` before it: descending.
+    #[arg(long, allow_hyphen_values = true)]
+    pub sort: Option<String>,
+    #[arg(long, default_value_t = 20)]
+    pub limit: u32,
+    /// The next_cursor of the page before.
+    #[arg(long)]
+    pub cursor: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct VerifyArgs {
+    /// The database to check; it may be in use.
+    #[arg(long, env = "ORDAIN_DATABASE_URL", default_value = "sqlite://ordain.db")]
+    pub database_url: String,
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
+}
+
+/// The settings that have a flag; absent where it is not given.
+#[derive(Debug, Args, Serialize)]
+pub(super) struct ServeArgs {
+    /// A configuration file, in place of ordain.toml.
+    #[arg(long, env = "ORDAIN_CONFIG", value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// Where to listen [default: 127.0.0.1:8000].
+    #[arg(long, value_name = "HOST:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bind: Option<String>,
+    /// Allow to listen beyond loopback without API keys.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    insecure: bool,
+    /// sqlite://PATH [default: sqlite://ordain.db].
+    #[arg(long, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database_url: Option<String>,
+    /// error, warn, info, debug, trace, or a filter [default: info].
+    #[arg(long, value_name = "LEVEL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_level: Option<String>,
+    #[arg(long, value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_format: Option<LogFormat>,
+    /// auto: a timer ends a review; manual: a person does [default: auto].
+    #[arg(long, value_parser = review)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    review: Option<ReviewMode>,
+    /// How long an automatic review lasts [default: 2].
+    #[arg(long, value_name = "SECONDS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    review_seconds: Option<f64>,
+    /// After how long an unanswered manual review ends the order; 0: never [default: 0].
+    #[arg(long, value_name = "SECONDS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    review_deadline_seconds: Option<f64>,
+    /// Running time of a whole order; 0: no deadline [default: 15].
+    #[arg(long, value_name = "SECONDS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deadline_seconds: Option<f64>,
+    /// How long one attempt of an activity may take [default: 5].
+    #[arg(long, value_name = "SECONDS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempt_timeout_seconds: Option<f64>,
+    /// Make activities fail on purpose [default: off].
+    #[arg(long, value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chaos: Option<ChaosMode>,
+    /// The same seed gives the same failures [default: 0].
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chaos_seed: Option<u64>,
+    /// Arbiters that host order actors [default: half the cores].
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shards: Option<usize>,
+    /// Threads that serve HTTP [default: the cores].
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workers: Option<usize>,
+    /// Live actors; beyond it new orders are refused with 503 [default: 20000].
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    live_max: Option<usize>,
+    /// How long what runs may take to end after SIGTERM [default: 10].
+    #[arg(long, value_name = "SECONDS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shutdown_seconds: Option<f64>,
+}
+
+fn review(text: &str) -> Result<ReviewMode, String> {
+    match text {
+        "auto" => Ok(ReviewMode::Auto),
+        "manual" => Ok(ReviewMode::Manual),
+        _ => Err("is auto or manual".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,111 @@
+//! The HTTP client of the commands. Every call is under a timeout.
+
+use std::time::Duration;
+
+use actix_web::http::{Method, Uri};
+use awc::error::SendRequestError;
+use serde_json::Value;
+
+use super::CliError;
+use super::args::Server;
+use crate::activities::new_client;
+
+const TIMEOUT: Duration = Duration::from_secs(15);
+const BODY_MAX: usize = 64 << 20;
+
+/// A server, and how to reach it.
+pub struct Client {
+    client: awc::Client,
+    base: String,
+}
+
+impl Client {
+    /// Must be called within an actix system.
+    ///
+    /// # Errors
+    /// [`CliError::Usage`] where the address is not one.
+    pub fn new(server: &Server) -> Result<Self, CliError> {
+        let base = server.url.trim_end_matches('/').to_owned();
+        let uri: Option<Uri> = base.parse().ok();
+        if !uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()) {
+            return Err(CliError::Usage(format!("--url {base:?} is not an http:// or https:// address")));
+        }
+        let client = new_client().map_err(|e| CliError::Refused(format!("TLS cannot be set up: {e}")))?;
+        Ok(Self { client, base })
+    }
+
+    pub async fn get(&self, path: &str) -> Result<String, CliError> {
+        self.send(Method::GET, path, None, TIMEOUT).await
+    }
+
+    /// A request that the server holds for up to `seconds`.
+    pub async fn wait(&self, path: &str, seconds: u32) -> Result<String, CliError> {
+        self.send(Method::GET, path, None, TIMEOUT + Duration::from_secs(seconds.into())).await
+    }
+
+    pub async fn post(&self, path: &str, body: Option<&Value>) -> Result<String, CliError> {
+        self.send(Method::POST, path, body, TIMEOUT).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        timeout: Duration,
+    ) -> Result<String, CliError> {
+        let request = self.client.request(method, format!("{}{path}", self.base)).timeout(timeout);
+        let sent = match body {
+            Some(body) => request.send_json(body).await,
+            None => request.send().await,
+        };
+        let away = |why: String| CliError::NotReachable { url: self.base.clone(), why };
+        let mut reply = sent.map_err(|e| match e {
+            SendRequestError::Timeout => away(format!("no answer within {} s", timeout.as_secs())),
+            e => away(e.to_string()),
+        })?;
+        let status = reply.status();
+        let body = reply.body().limit(BODY_MAX).await.map_err(|e| away(e.to_string()))?;
+        let text = String::from_utf8_lossy(&body).into_owned();
+        if status.is_success() { Ok(text) } else { Err(CliError::Refused(problem(status.as_u16(), &text))) }
+    }
+}
+
+/// A problem document in words.
+fn problem(status: u16, text: &str) -> String {
+    let parsed: Value = serde_json::from_str(text).unwrap_or_default();
+    let field = |name: &str| parsed.get(name).and_then(Value::as_str);
+    let mut words = match (field("detail").or(field("title")), field("code")) {
+        (Some(detail), Some(code)) => format!("{detail} ({code}, {status})"),
+        _ => format!("the server answered {status}"),
+    };
+    for fault in parsed.get("errors").and_then(Value::as_array).into_iter().flatten() {
+        let of = |name: &str| fault.get(name).and_then(Value::as_str).unwrap_or_default();
+        words.push_str(&format!("\n  {}: {}", of("pointer"), of("message")));
+    }
+    words
+}
+
+/// A text as one segment of a path, or one value of a query.
+pub fn encode(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._~-:".contains(&b);
+    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_encoded_for_a_path() {
+        assert_eq!(encode("o-1:a~b"), "o-1:a~b");
+        assert_eq!(encode("a/b c?é"), "a%2Fb%20c%3F%C3%A9");
+    }
+
+    #[test]
+    fn a_problem_is_told_in_words() {
+        let text = r#"{"detail":"no","code":"invalid_request","errors":[{"pointer":"/amount","message":"bad"}]}"#;
+        assert_eq!(problem(422, text), "no (invalid_request, 422)\n  /amount: bad");
+        assert_eq!(problem(502, "<html>"), "the server answered 502");
+    }
+}

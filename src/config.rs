@@ -1,1 +1,0 @@
-//! Configuration: flag, environment, `.env`, `ordain.toml`, in this order.
