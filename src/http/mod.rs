@@ -1,1 +1,27 @@
 //! The HTTP face: routes, status codes, OpenAPI. Decides nothing about orders.
+//!
+//! A request is read strictly (`json`, `query`, `body`), handed to the engine, and answered with the engine's own
+//! document; whatever goes wrong becomes a `problem`. Invariants: nothing a client sends causes a 500, and every
+//! request is answered within the request timeout.
+
+mod body;
+mod fingerprint;
+mod frame;
+mod json;
+mod openapi;
+mod orders;
+mod problem;
+mod query;
+mod routes;
+pub mod schema;
+mod server;
+mod site;
+mod system;
+mod workflows;
+
+pub use openapi::json as openapi_json;
+pub use server::serve;
+pub use site::{MetricsFn, OrderDefaults, ServerOptions, Site};
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ mod time;
 
 pub use address::Address;
 pub use failure::{ErrorInfo, Failure, FailureKind, RetryClass};
-pub use id::{IdError, Key, OrderId, PaymentId, RunId, WorkflowId};
+pub use id::{ID_BYTES_MAX, IdError, Key, OrderId, PaymentId, RunId, WorkflowId};
 pub use money::{Currency, Money, MoneyError, parse_amount};
 pub use payment::{PaymentRow, PaymentStatus};
 pub use time::Timestamp;

@@ -1,0 +1,143 @@
+//! The OpenAPI document, made from the handlers, and Swagger UI over it, from files in the binary.
+
+use std::sync::{Arc, OnceLock};
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse};
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
+use utoipa::{Modify, OpenApi};
+use utoipa_swagger_ui::Config;
+
+use super::json::Fault;
+use super::problem::{Problem, ProblemBody};
+use super::{orders, system, workflows};
+use crate::http::orders::Outcome;
+
+const PROBLEM_TYPE: &str = "application/problem+json";
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "ordain", description = "A durable orchestrator. A 2xx to a write means: it is on disk."),
+    paths(
+        orders::start::start,
+        orders::signals::approve,
+        orders::signals::cancel,
+        orders::signals::update_address,
+        orders::status::status,
+        orders::status::state,
+        orders::history::history,
+        orders::list::list,
+        orders::operate::retry,
+        orders::operate::pause,
+        orders::operate::resume,
+        workflows::record,
+        workflows::history,
+        system::root,
+        system::healthz,
+        system::readyz,
+        system::metrics,
+        system::stats,
+        document,
+        docs,
+    ),
+    components(schemas(ProblemBody<'_>, Fault)),
+    modifiers(&Problems),
+    tags(
+        (name = "orders", description = "Start orders, signal them, see them"),
+        (name = "operations", description = "An operator's hand"),
+        (name = "workflows", description = "Any workflow, children of orders included"),
+        (name = "system", description = "The server itself"),
+    )
+)]
+struct Document;
+
+/// Every operation can answer a problem; said here once for all.
+struct Problems;
+
+const OF_ALL: [(&str, &str); 2] =
+    [("405", "Another method, see Allow"), ("503", "Overloaded, draining, or the database is away; see Retry-After")];
+const OF_WRITES: [(&str, &str); 8] = [
+    ("400", "Malformed JSON or header"),
+    ("404", "Unknown id"),
+    ("408", "The body did not arrive in time"),
+    ("409", "The state forbids it"),
+    ("413", "The body is over the limit"),
+    ("415", "The body is not JSON"),
+    ("422", "Well-formed but invalid; `errors` has every fault"),
+    ("429", "Too many requests for this order; see Retry-After"),
+];
+const OF_READS: [(&str, &str); 2] = [("404", "Unknown id"), ("422", "An invalid id or parameter")];
+
+impl Modify for Problems {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        for (path, item) in &mut document.paths.paths {
+            let PathItem { get, post, .. } = item;
+            let reads = path.starts_with("/orders") || path.starts_with("/workflows") || path == "/stats";
+            if let Some(get) = get {
+                add(get, &OF_ALL);
+                add(get, if reads { &OF_READS } else { &[] });
+            }
+            if let Some(post) = post {
+                add(post, &OF_ALL);
+                add(post, &OF_WRITES);
+            }
+        }
+    }
+}
+
+fn add(operation: &mut Operation, problems: &[(&str, &str)]) {
+    let schema = RefOr::Ref(Ref::from_schema_name("Problem"));
+    for (status, what) in problems {
+        let content = ContentBuilder::new().schema(Some(schema.clone())).build();
+        let known = operation.responses.responses.get(*status);
+        // Where a handler says which codes there are, its words stay.
+        let words = match known {
+            Some(RefOr::T(response)) => response.description.clone(),
+            _ => (*what).to_owned(),
+        };
+        let response = ResponseBuilder::new().description(words).content(PROBLEM_TYPE, content).build();
+        operation.responses.responses.insert((*status).to_owned(), RefOr::T(response));
+    }
+}
+
+/// The document as JSON text.
+pub fn json() -> &'static str {
+    static JSON: OnceLock<String> = OnceLock::new();
+    JSON.get_or_init(|| Document::openapi().to_pretty_json().unwrap_or_default())
+}
+
+/// This document
+#[utoipa::path(
+    get, path = "/openapi.json", tag = "system",
+    responses((status = 200, description = "OpenAPI 3.1", body = serde_json::Value))
+)]
+pub async fn document() -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(json())
+}
+
+/// Swagger UI
+#[utoipa::path(
+    get, path = "/docs", tag = "system",
+    responses((status = 308, description = "To `/docs/`, the page itself"))
+)]
+pub async fn docs() -> HttpResponse {
+    HttpResponse::PermanentRedirect().insert_header((header::LOCATION, "/docs/")).finish()
+}
+
+/// The files of Swagger UI.
+pub async fn docs_file(req: HttpRequest) -> Outcome {
+    let config = Arc::new(Config::from("/openapi.json"));
+    let name = req.match_info().get("file").unwrap_or_default();
+    match utoipa_swagger_ui::serve(name, config) {
+        Ok(Some(file)) => {
+            let mut response = HttpResponse::Ok();
+            if file.gzpipped {
+                response.insert_header((header::CONTENT_ENCODING, "gzip"));
+            }
+            Ok(response.content_type(file.content_type).body(file.bytes.into_owned()))
+        }
+        Ok(None) => Err(super::routes::not_found_problem()),
+        Err(_) => Err(Problem::internal()),
+    }
+}

@@ -1,0 +1,308 @@
+//! The shapes of requests and answers, as the OpenAPI document describes them.
+//!
+//! Descriptions only: requests are read by the strict readers, and documents are sent as the engine writes them.
+#![allow(missing_docs, reason = "the contract's field names speak for themselves")]
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+
+/// An address: one line, or named fields of at most 512 bytes.
+#[derive(ToSchema, Deserialize)]
+#[schema(example = json!({"street": "1 Main St", "city": "Berlin", "zip_code": "10115", "country": "DE"}))]
+#[serde(untagged)]
+pub enum AddressBody {
+    Line(String),
+    Fields(BTreeMap<String, String>),
+}
+
+/// An exact decimal of at most 18 digits before and 8 after the point.
+#[derive(ToSchema, Deserialize)]
+#[serde(untagged)]
+pub enum Amount {
+    Text(String),
+    Number(f64),
+}
+
+#[derive(ToSchema, Deserialize)]
+pub struct ItemBody {
+    #[schema(max_length = 256, example = "book")]
+    pub sku: String,
+    #[schema(example = 1)]
+    pub quantity: i64,
+    pub unit_price: Option<Amount>,
+}
+
+#[derive(ToSchema, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReviewBody {
+    Auto,
+    Manual,
+}
+
+/// A start. Every field is optional; unknown fields are refused.
+#[derive(ToSchema, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "payment_id": "pay-1", "amount": "49.90", "currency": "USD", "review": "auto", "review_seconds": 2,
+    "items": [{"sku": "book", "quantity": 1, "unit_price": "49.90"}],
+    "address": {"street": "1 Main St", "city": "Berlin", "zip_code": "10115"}, "metadata": {"tier": "gold"}
+}))]
+pub struct StartBody {
+    /// Must equal the path's.
+    pub order_id: Option<String>,
+    pub payment_id: Option<String>,
+    /// Another name of `payment_id`.
+    pub payment_token: Option<String>,
+    pub address: Option<AddressBody>,
+    #[schema(max_items = 1000)]
+    pub items: Option<Vec<ItemBody>>,
+    /// Without it: what the items cost.
+    pub amount: Option<Amount>,
+    #[schema(pattern = "^[A-Z]{3}$", example = "USD")]
+    pub currency: Option<String>,
+    pub review: Option<ReviewBody>,
+    /// How long an automatic review lasts.
+    #[schema(minimum = 0, maximum = 315360000)]
+    pub review_seconds: Option<f64>,
+    /// After how long an unanswered manual review ends the order; 0: never.
+    #[schema(minimum = 0, maximum = 315360000)]
+    pub review_deadline_seconds: Option<f64>,
+    /// The running time of the whole order; 0: no deadline.
+    #[schema(minimum = 0, maximum = 315360000)]
+    pub deadline_seconds: Option<f64>,
+    /// At most 64 keys.
+    pub metadata: Option<BTreeMap<String, Value>>,
+}
+
+#[derive(ToSchema, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EmptyBody {}
+
+#[derive(ToSchema, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CancelBody {
+    #[schema(max_length = 1024, example = "changed my mind")]
+    pub reason: Option<String>,
+}
+
+/// One of the two.
+#[derive(ToSchema, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"address": {"street": "2 Side St", "city": "Berlin", "zip_code": "10117"}}))]
+pub struct UpdateAddressBody {
+    pub address: Option<AddressBody>,
+    /// One line.
+    pub new_address: Option<String>,
+}
+
+#[derive(ToSchema, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderState {
+    Received,
+    Validated,
+    InReview,
+    Charging,
+    Shipping,
+    Completed,
+    Compensating,
+    Cancelled,
+    Failed,
+    TimedOut,
+    Stuck,
+}
+
+#[derive(ToSchema, Deserialize)]
+pub struct ErrorView {
+    /// `validation`, `refused`, `unreachable`, `rate_limited`, `timeout`, `unknown_outcome`, `panic`, `error`
+    pub kind: String,
+    pub message: String,
+    pub activity: String,
+    pub attempt: u32,
+    #[schema(format = DateTime)]
+    pub at: String,
+}
+
+#[derive(ToSchema, Deserialize)]
+pub struct PaymentView {
+    pub payment_id: String,
+    /// `pending`, `charged`, `unknown`, `refunded`, `failed`
+    pub status: String,
+    #[schema(example = "49.90")]
+    pub amount: String,
+    pub currency: String,
+}
+
+#[derive(ToSchema, Deserialize)]
+pub struct ShippingView {
+    pub shipment_id: String,
+    /// `preparing`, `dispatching`, `dispatched`, `failed`
+    pub state: String,
+    pub attempt: u32,
+    pub carrier_ref: Option<String>,
+}
+
+#[derive(ToSchema, Deserialize)]
+pub struct ReviewView {
+    pub mode: ReviewBody,
+    #[schema(format = DateTime)]
+    pub opened_at: Option<String>,
+    #[schema(format = DateTime)]
+    pub approved_at: Option<String>,
+}
+
+#[derive(ToSchema, Deserialize)]
+pub struct WaitingFor {
+    /// `activity`, `timer`, `signal`, `child`
+    pub kind: String,
+    pub name: String,
+    pub attempt: Option<u32>,
+    pub since: Option<String>,
+    pub until: Option<String>,
+    pub last_error: Option<ErrorView>,
+}
+
+#[derive(ToSchema, Deserialize)]
+pub struct LiveView {
+    /// `active` or `passivated`
+    pub actor: String,
+    pub mailbox: u32,
+    pub restarts: u32,
+    /// Never empty while the order has not ended.
+    pub waiting_for: Vec<WaitingFor>,
+}
+
+/// Everything known of an order: its durable record, and its live actor.
+#[derive(ToSchema, Deserialize)]
+pub struct StatusDocument {
+    pub order_id: String,
+    pub run_id: String,
+    pub state: OrderState,
+    pub terminal: bool,
+    pub paused: bool,
+    /// `receive_order`, `validate_order`, `manual_review`, `charge_payment`, `ship`, `compensate`, `done`
+    pub step: String,
+    pub seq: u64,
+    /// Attempts by activity.
+    pub attempts: BTreeMap<String, u32>,
+    pub last_error: Option<ErrorView>,
+    #[schema(max_items = 5)]
+    pub recent_errors: Vec<ErrorView>,
+    /// Why it turned back or ended.
+    pub reason: Option<String>,
+    pub stuck_reason: Option<String>,
+    pub payment: PaymentView,
+    pub shipping: Option<ShippingView>,
+    pub address: Option<AddressBody>,
+    pub items: Vec<ItemBody>,
+    pub metadata: BTreeMap<String, Value>,
+    pub review: ReviewView,
+    #[schema(format = DateTime)]
+    pub created_at: String,
+    #[schema(format = DateTime)]
+    pub updated_at: String,
+    #[schema(format = DateTime)]
+    pub deadline_at: Option<String>,
+    #[schema(format = DateTime)]
+    pub ended_at: Option<String>,
+    /// Not part of the durable record alone.
+    pub live: Option<LiveView>,
+}
+
+/// The record of a workflow, as its kind writes it.
+#[derive(ToSchema, Deserialize)]
+pub struct WorkflowRecord(pub BTreeMap<String, Value>);
+
+#[derive(ToSchema, Deserialize)]
+pub struct EventView {
+    /// From 1, without gaps.
+    pub seq: u64,
+    /// A fact in the past tense.
+    #[serde(rename = "type")]
+    #[schema(example = "PaymentCharged")]
+    pub kind: String,
+    #[schema(format = DateTime)]
+    pub at: String,
+    pub data: Value,
+}
+
+#[derive(ToSchema, Deserialize)]
+pub struct OrderHistory {
+    pub order_id: String,
+    pub events: Vec<EventView>,
+    /// The `after` of the next page; null: this was the last.
+    pub next_after: Option<u64>,
+}
+
+#[derive(ToSchema, Deserialize)]
+pub struct WorkflowHistory {
+    pub workflow_id: String,
+    pub events: Vec<EventView>,
+    pub next_after: Option<u64>,
+}
+
+#[derive(ToSchema, Deserialize)]
+pub struct OrderList {
+    pub orders: Vec<StatusDocument>,
+    /// The `cursor` of the next page; null: this was the last.
+    pub next_cursor: Option<String>,
+}
+
+/// Filters of a list; all given must hold.
+#[derive(IntoParams, Deserialize)]
+#[into_params(parameter_in = Query)]
+pub struct ListParams {
+    /// States, separated by commas.
+    #[param(example = "failed,stuck")]
+    pub state: Option<String>,
+    /// A part of the order id.
+    pub q: Option<String>,
+    /// Only those with an activity that is being tried again.
+    pub retrying: Option<bool>,
+    /// At least this many attempts of some activity.
+    pub attempts_min: Option<u32>,
+    /// The kind of the last error.
+    #[param(example = "timeout")]
+    pub error: Option<String>,
+    /// A metadata value, compared as text; any other key than `KEY` likewise.
+    #[serde(rename = "metadata.KEY")]
+    pub metadata: Option<String>,
+    /// Created at or after this instant.
+    #[param(format = DateTime)]
+    pub created_after: Option<String>,
+    /// Created before this instant.
+    #[param(format = DateTime)]
+    pub created_before: Option<String>,
+    /// `created_at`, `updated_at`, `order_id`, `state`; with `-` descending. `-created_at` by default.
+    #[param(example = "-created_at")]
+    pub sort: Option<String>,
+    /// 1 to 500, 50 by default.
+    #[param(minimum = 1, maximum = 500)]
+    pub limit: Option<u32>,
+    /// The `next_cursor` of the page before, in the same order.
+    pub cursor: Option<String>,
+}
+
+#[derive(ToSchema, Deserialize)]
+pub struct Stats {
+    /// Every state, zero included.
+    pub orders: BTreeMap<String, i64>,
+    pub jobs: BTreeMap<String, i64>,
+    pub tasks: BTreeMap<String, i64>,
+}
+
+#[derive(ToSchema, Deserialize)]
+pub struct Health {
+    #[schema(example = "ok")]
+    pub status: String,
+}
+
+#[derive(ToSchema, Deserialize)]
+pub struct Root {
+    #[schema(example = "ordain")]
+    pub name: String,
+    pub version: String,
+    pub links: BTreeMap<String, String>,
+}

@@ -1,0 +1,36 @@
+//! The listening server: sockets, workers, timeouts.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::web::Data;
+use actix_web::{App, HttpServer};
+
+use super::routes::configure;
+use super::{ServerOptions, Site};
+use crate::runtime::Engine;
+
+/// Binds and returns the server, to be awaited, with the address it listens on. It leaves signals to the caller;
+/// stop it by its handle. Must be called within an actix system, and after the metrics recorder is installed.
+///
+/// # Errors
+/// Where the address cannot be listened on.
+pub fn serve(options: ServerOptions, engine: Engine) -> io::Result<(Server, SocketAddr)> {
+    let workers = options.workers.max(1);
+    let site = Data::new(Site::new(options.clone(), Some(engine)));
+    let server = HttpServer::new(move || App::new().app_data(site.clone()).configure(configure))
+        .workers(workers)
+        .backlog(options.backlog)
+        .max_connections(options.max_connections.div_ceil(workers))
+        .keep_alive(Duration::from_millis(options.keep_alive_ms))
+        .client_request_timeout(Duration::from_millis(options.head_timeout_ms))
+        .client_disconnect_timeout(Duration::from_secs(1))
+        .shutdown_timeout(options.shutdown_timeout_s)
+        .tcp_nodelay(true)
+        .disable_signals()
+        .bind(options.bind)?;
+    let addr = server.addrs().first().copied().unwrap_or(options.bind);
+    Ok((server.run(), addr))
+}

@@ -1,0 +1,102 @@
+//! What every handler has at hand: the engine, the limits, the defaults of a start.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::problem::Problem;
+use crate::runtime::{Engine, EngineError};
+use crate::workflows::order::ReviewMode;
+
+/// Renders the metrics of the process as Prometheus text.
+pub type MetricsFn = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// What a start gets where the client does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderDefaults {
+    pub review: ReviewMode,
+    /// How long an automatic review lasts.
+    pub review_ms: u64,
+    /// After how long an unanswered manual review ends the order; 0: never.
+    pub review_deadline_ms: u64,
+    /// The running time of a whole order; 0: no deadline.
+    pub deadline_ms: u64,
+}
+
+impl Default for OrderDefaults {
+    fn default() -> Self {
+        Self { review: ReviewMode::Auto, review_ms: 2_000, review_deadline_ms: 0, deadline_ms: 15_000 }
+    }
+}
+
+/// How the server listens, and its limits.
+#[derive(Clone)]
+pub struct ServerOptions {
+    pub bind: SocketAddr,
+    pub workers: usize,
+    /// Connections at once, over all workers.
+    pub max_connections: usize,
+    pub backlog: u32,
+    /// The largest body; a larger one is 413.
+    pub body_limit_bytes: usize,
+    /// A request is answered within this time, reading its body included.
+    pub request_timeout_ms: u64,
+    /// The head of a request must be there within this time.
+    pub head_timeout_ms: u64,
+    pub keep_alive_ms: u64,
+    /// How long a stopping server waits for requests under way.
+    pub shutdown_timeout_s: u64,
+    pub order: OrderDefaults,
+    /// `None`: `/metrics` is empty.
+    pub metrics: Option<MetricsFn>,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self {
+            bind: SocketAddr::from(([127, 0, 0, 1], 8000)),
+            workers: std::thread::available_parallelism().map_or(1, usize::from).min(16),
+            max_connections: 20_000,
+            backlog: 4_096,
+            body_limit_bytes: 1 << 20,
+            request_timeout_ms: 10_000,
+            head_timeout_ms: 5_000,
+            keep_alive_ms: 30_000,
+            shutdown_timeout_s: 10,
+            order: OrderDefaults::default(),
+            metrics: None,
+        }
+    }
+}
+
+/// Shared by all workers.
+pub struct Site {
+    /// `None`: nothing behind the door; whatever needs an engine is answered 503. So the door can be tested alone.
+    engine: Option<Engine>,
+    pub options: ServerOptions,
+}
+
+impl Site {
+    pub fn new(options: ServerOptions, engine: Option<Engine>) -> Self {
+        Self { engine, options }
+    }
+
+    pub fn engine(&self) -> Result<&Engine, Problem> {
+        self.engine.as_ref().ok_or_else(|| Problem::unavailable("not_ready", "the engine is not running"))
+    }
+
+    /// Until when a request that comes now is answered.
+    pub fn deadline(&self) -> Instant {
+        Instant::now() + Duration::from_millis(self.options.request_timeout_ms)
+    }
+}
+
+/// Waits for the engine, but not beyond the deadline.
+pub async fn by<T>(deadline: Instant, call: impl Future<Output = Result<T, EngineError>>) -> Result<T, Problem> {
+    match tokio::time::timeout_at(deadline, call).await {
+        Ok(outcome) => outcome.map_err(Problem::from),
+        Err(_) => Err(Problem::timeout()),
+    }
+}

@@ -1,0 +1,1 @@
+//! The door without an engine behind it: everything that is refused before an engine is asked.
