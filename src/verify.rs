@@ -73,13 +73,8 @@ fn check(
         report.differs(format!("{id}: its row is at seq {}, its history ends at {}", row.seq, facts.len()));
         return Ok(());
     }
-    let folded = registry.fold(
-        &row.kind,
-        id,
-        row.run_id,
-        row.parent.clone(),
-        facts.iter().map(|fact| (&fact.fact, fact.at)),
-    );
+    let folded =
+        registry.fold(&row.kind, id, row.run_id, row.parent.clone(), facts.iter().map(|fact| (&fact.fact, fact.at)));
     let machine = match folded {
         Ok(machine) => machine,
         Err(error) => {

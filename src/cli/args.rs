@@ -39,9 +39,7 @@ pub(super) enum Command {
     /// Print the OpenAPI document.
     Openapi,
     /// Print completions for a shell.
-    Completions {
-        shell: clap_complete::Shell,
-    },
+    Completions { shell: clap_complete::Shell },
 }
 
 #[derive(Debug, Subcommand)]

@@ -121,8 +121,7 @@ async fn start(args: StartArgs) -> Result<(), CliError> {
 
 async fn list(args: &ListArgs) -> Result<(), CliError> {
     let mut path = format!("/orders?limit={}", args.limit);
-    let options =
-        [("state", &args.state), ("q", &args.q), ("sort", &args.sort), ("cursor", &args.cursor)];
+    let options = [("state", &args.state), ("q", &args.q), ("sort", &args.sort), ("cursor", &args.cursor)];
     for (name, value) in options {
         if let Some(value) = value {
             path.push_str(&format!("&{name}={}", encode(value)));
@@ -153,6 +152,7 @@ async fn describe(target: &Target) -> Result<(), CliError> {
     let history = client.get(&path(target, "history")).await?;
     let policies = client.get("/policies").await?;
     let read = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
-    let all = json!({ "status": read(&status), "history": read(&history)["events"], "retry": read(&policies)["retry"] });
+    let all =
+        json!({ "status": read(&status), "history": read(&history)["events"], "retry": read(&policies)["retry"] });
     print(&target.server, &all.to_string(), show::describe)
 }

@@ -14,7 +14,7 @@ fn colours() -> bool {
 
 fn table(head: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     if !head.is_empty() {
         table.set_header(head.iter().map(|h| Cell::new(h.to_uppercase())));
     }

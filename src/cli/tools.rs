@@ -36,12 +36,16 @@ pub fn verify(args: &VerifyArgs) -> Result<(), CliError> {
             }
         }
     }
-    if report.is_clean() { Ok(()) } else { Err(CliError::Refused("the database does not agree with itself".to_owned())) }
+    if report.is_clean() {
+        Ok(())
+    } else {
+        Err(CliError::Refused("the database does not agree with itself".to_owned()))
+    }
 }
 
 /// `ordain openapi`.
 pub fn openapi() -> Result<(), CliError> {
-    println!("{}", http::openapi().to_pretty_json().map_err(|e| CliError::Refused(e.to_string()))?);
+    println!("{}", http::openapi_json());
     Ok(())
 }
 

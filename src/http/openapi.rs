@@ -38,6 +38,7 @@ const PROBLEM_TYPE: &str = "application/problem+json";
         system::readyz,
         system::metrics,
         system::stats,
+        system::policies,
         document,
         docs,
     ),

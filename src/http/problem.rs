@@ -46,7 +46,7 @@ pub struct ProblemBody<'a> {
 #[derive(Debug)]
 pub struct Problem {
     pub status: StatusCode,
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     pub detail: Cow<'static, str>,
     pub errors: Vec<Fault>,
     pub retry_after_s: Option<u32>,
@@ -59,8 +59,8 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        let detail = detail.into();
+    pub fn new(status: StatusCode, code: impl Into<Cow<'static, str>>, detail: impl Into<Cow<'static, str>>) -> Self {
+        let (code, detail) = (code.into(), detail.into());
         Self {
             status,
             code,
@@ -98,11 +98,11 @@ impl Problem {
     pub fn response(&self, instance: Option<&str>) -> HttpResponse {
         let body = ProblemBody {
             kind: format!("urn:ordain:problem:{}", self.code),
-            title: title(self.code),
+            title: title(&self.code),
             status: self.status.as_u16(),
             detail: &self.detail,
             instance: instance.or(self.instance.as_deref()),
-            code: self.code,
+            code: &self.code,
             errors: &self.errors,
         };
         let mut response = HttpResponse::build(self.status);
@@ -184,17 +184,18 @@ impl From<EngineError> for Problem {
                 tracing::error!(%reason, "an actor crashed over a request");
                 Self::unavailable("actor_crashed", "the order's actor crashed over this and is being rebuilt")
             }
+            EngineError::AnswerExists => Self::unavailable("answered_already", detail),
             EngineError::Timeout => Self::timeout(),
         }
     }
 }
 
 fn rejected(rejection: Rejection) -> Problem {
-    let (status, code) = match rejection.code {
-        "invalid_address" => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_address"),
-        "not_retriable" => (StatusCode::CONFLICT, "order_not_retriable"),
-        "already_ended" => (StatusCode::CONFLICT, "order_ended"),
-        code => (StatusCode::CONFLICT, code),
+    let (status, code) = match rejection.code.as_ref() {
+        "invalid_address" => (StatusCode::UNPROCESSABLE_ENTITY, rejection.code),
+        "not_retriable" => (StatusCode::CONFLICT, "order_not_retriable".into()),
+        "already_ended" => (StatusCode::CONFLICT, "order_ended".into()),
+        _ => (StatusCode::CONFLICT, rejection.code),
     };
     Problem::new(status, code, rejection.message)
 }
@@ -228,7 +229,7 @@ mod tests {
         ];
         for (error, status, code, retry) in cases {
             let problem = Problem::from(error);
-            assert_eq!((problem.status.as_u16(), problem.code), (status, code));
+            assert_eq!((problem.status.as_u16(), problem.code.as_ref()), (status, code));
             assert_eq!(problem.response(None).headers().contains_key(header::RETRY_AFTER), retry, "{code}");
         }
     }

@@ -40,6 +40,7 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(get("/workflows/{id}/history", workflows::history))
         .service(get("/workflows/{id}", workflows::record))
         .service(get("/stats", system::stats))
+        .service(get("/policies", system::policies))
         .service(get("/healthz", system::healthz))
         .service(get("/readyz", system::readyz))
         .service(get("/metrics", system::metrics))

@@ -63,6 +63,16 @@ pub async fn stats(req: HttpRequest, site: Data<Site>) -> Outcome {
     Ok(send(HttpResponse::Ok(), json!({"orders": orders, "jobs": jobs, "tasks": tasks}).to_string()))
 }
 
+/// The retry policies in force, and the kinds of workflow
+#[utoipa::path(
+    get, path = "/policies", tag = "system",
+    responses((status = 200, description = "Times in ms", body = serde_json::Value))
+)]
+pub async fn policies(req: HttpRequest, site: Data<Site>) -> Outcome {
+    Query::read(req.query_string()).finish().or(())?;
+    Ok(send(HttpResponse::Ok(), site.engine()?.describe().to_string()))
+}
+
 const LINKS: [(&str, &str); 7] = [
     ("docs", "/docs/"),
     ("openapi", "/openapi.json"),

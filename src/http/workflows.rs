@@ -54,9 +54,9 @@ fn workflow_id(req: &HttpRequest) -> Result<WorkflowId, Problem> {
 }
 
 fn renamed(problem: Problem) -> Problem {
-    match problem.code {
+    match problem.code.as_ref() {
         "order_not_found" => {
-            Problem { code: "workflow_not_found", detail: "there is no workflow of this id".into(), ..problem }
+            Problem { code: "workflow_not_found".into(), detail: "there is no workflow of this id".into(), ..problem }
         }
         _ => problem,
     }

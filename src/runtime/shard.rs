@@ -383,9 +383,7 @@ impl Handler<Ask> for Shard {
     fn handle(&mut self, ask: Ask, ctx: &mut Self::Context) {
         let id = ask.command.id.clone();
         let refused = match self.directory.get(&id) {
-            Some(entry) if entry.card.depth.get() >= self.shared.options.mailbox_max => {
-                Some("the mailbox of this order")
-            }
+            Some(entry) if entry.card.depth.get() >= self.shared.options.mailbox_max => Some("mailbox"),
             None if self.is_full() => Some("live orders"),
             _ => None,
         };
