@@ -134,15 +134,13 @@ fn cancel_payload(body: Option<&Json<'_>>) -> Payloads {
 fn address_payload(body: Option<&Json<'_>>) -> Payloads {
     let mut faults = Faults::default();
     let mut found: Option<Address> = None;
-    let before = body.and_then(|body| object(body, &At::ROOT, &mut faults));
-    let is_object = before.is_some();
-    for (key, json) in before.unwrap_or_default() {
-        let root = At::ROOT;
+    let root = At::ROOT;
+    for (key, json) in body.and_then(|body| object(body, &root, &mut faults)).unwrap_or_default() {
         let at = root.key(key);
-        let address = match key.as_ref() {
-            _ if *json == Json::Null && matches!(key.as_ref(), "address" | "new_address") => None,
-            "address" => address::read(json, &at, &mut faults),
-            "new_address" => address::line(json, &at, &mut faults),
+        let address = match (key.as_ref(), json) {
+            ("address" | "new_address", Json::Null) => None,
+            ("address", json) => address::read(json, &at, &mut faults),
+            ("new_address", json) => address::line(json, &at, &mut faults),
             _ => {
                 faults.add(&at, "is not a field of an address change");
                 None
@@ -150,22 +148,19 @@ fn address_payload(body: Option<&Json<'_>>) -> Payloads {
         };
         match (&found, address) {
             (Some(one), Some(other)) if *one != other => faults.add(&at, "differs from the address given elsewhere"),
-            (_, Some(Address::Fields(fields))) if fields.is_empty() => faults.add(&at, "must have a field"),
             (None, some) => found = some,
             _ => {}
         }
     }
-    let root = At::ROOT;
-    match found {
-        Some(address) => faults.or(json!({"address": address})),
-        None if !is_object => faults.or(Value::Null),
-        None => {
-            let known = std::mem::take(&mut faults).or(());
-            known?;
-            faults.add(&root.key("address"), "is missing");
-            faults.or(Value::Null)
-        }
+    faults.or(())?;
+    let mut faults = Faults::default();
+    let at = root.key("address");
+    match &found {
+        None => faults.add(&at, "is missing"),
+        Some(Address::Fields(fields)) if fields.is_empty() => faults.add(&at, "must have a field"),
+        Some(_) => {}
     }
+    faults.or(json!({"address": found}))
 }
 
 #[cfg(test)]
