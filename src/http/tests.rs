@@ -219,6 +219,34 @@ fn the_openapi_document_is_the_golden_one() {
     assert!(golden == now, "the API changed; if that is meant, run the test with UPDATE_GOLDEN=1");
 }
 
+/// Every value under a key, at any depth.
+fn all<'v>(json: &'v Value, key: &str, found: &mut Vec<&'v str>) {
+    match json {
+        Value::Object(map) => map.iter().for_each(|(k, v)| match v.as_str() {
+            Some(text) if k == key => found.push(text),
+            _ => all(v, key, found),
+        }),
+        Value::Array(list) => list.iter().for_each(|v| all(v, key, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_openapi_document_is_consistent() {
+    let document: Value = serde_json::from_str(super::openapi_json()).unwrap();
+    let (mut refs, mut ids) = (Vec::new(), Vec::new());
+    all(&document, "$ref", &mut refs);
+    all(&document, "operationId", &mut ids);
+    assert!(refs.len() > 100);
+    for target in refs {
+        assert!(document.pointer(target.trim_start_matches('#')).is_some(), "{target} leads nowhere");
+    }
+    let count = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), count, "an operationId occurs twice");
+}
+
 #[actix_web::test]
 async fn the_openapi_document_knows_every_route_and_every_route_is_there() {
     let document = ask(get("/openapi.json")).await.json();

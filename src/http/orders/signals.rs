@@ -168,7 +168,9 @@ mod tests {
     use super::*;
     use crate::http::json::parse;
 
-    fn read(read: fn(Option<&Json<'_>>) -> Payloads, body: &str) -> Result<String, Vec<String>> {
+    type Reader = fn(Option<&Json<'_>>) -> Payloads;
+
+    fn read(read: Reader, body: &str) -> Result<String, Vec<String>> {
         let json = parse(body.as_bytes()).unwrap();
         read(Some(&json)).map(|v| v.to_string()).map_err(|f| f.into_iter().map(|f| f.pointer).collect())
     }
@@ -185,7 +187,7 @@ mod tests {
 
     #[test]
     fn faults_of_signals_are_pointed_at() {
-        let cases: [(fn(Option<&Json<'_>>) -> Payloads, &str, &[&str]); 15] = [
+        let cases: [(Reader, &str, &[&str]); 15] = [
             (address_payload, "{}", &["/address"]),
             (address_payload, "[]", &[""]),
             (address_payload, r#"{"address":null}"#, &["/address"]),
