@@ -29,7 +29,7 @@ type Payloads = Result<Value, Vec<Fault>>;
         ("order_id" = String, Path, example = "o-1"),
         ("Idempotency-Key" = Option<String>, Header),
     ),
-    request_body(content = Option<EmptyBody>, description = "May be missing"),
+    request_body(content = EmptyBody, description = "May be missing"),
     responses(
         (status = 202, description = "Approved; it is on disk", body = StatusDocument),
         (status = 200, description = "It was approved already", body = StatusDocument),
@@ -49,7 +49,7 @@ pub async fn approve(req: HttpRequest, site: Data<Site>, payload: Payload) -> Ou
         ("order_id" = String, Path, example = "o-1"),
         ("Idempotency-Key" = Option<String>, Header),
     ),
-    request_body(content = Option<CancelBody>, description = "May be missing"),
+    request_body(content = CancelBody, description = "May be missing"),
     responses(
         (status = 202, description = "The cancellation is on disk and under way", body = StatusDocument),
         (status = 200, description = "It was cancelled already", body = StatusDocument),
