@@ -24,4 +24,6 @@ pub use server::serve;
 pub use site::{MetricsFn, OrderDefaults, ServerOptions, Site};
 
 #[cfg(test)]
+mod socket_tests;
+#[cfg(test)]
 mod tests;

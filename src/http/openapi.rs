@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
 use utoipa::openapi::path::{Operation, PathItem};
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 use utoipa_swagger_ui::Config;
 
@@ -82,6 +82,10 @@ impl Modify for Problems {
             if let Some(post) = post {
                 add(post, &OF_ALL);
                 add(post, &OF_WRITES);
+                // Where every field is optional, so is the body.
+                if let (Some(RefOr::T(body)), false) = (&mut post.request_body, path.ends_with("/update-address")) {
+                    body.required = Some(Required::False);
+                }
             }
         }
     }

@@ -58,7 +58,7 @@ fn pattern(path: &str) -> String {
 }
 
 /// A route that is read; HEAD works where GET does.
-fn get<F, Args>(path: &'static str, handler: F) -> impl HttpServiceFactory
+pub(super) fn get<F, Args>(path: &'static str, handler: F) -> impl HttpServiceFactory
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,

@@ -176,6 +176,19 @@ pub struct LiveView {
 
 /// Everything known of an order: its durable record, and its live actor.
 #[derive(ToSchema, Deserialize)]
+#[schema(example = json!({
+    "order_id": "o-1", "run_id": "0193e3a4-7a6c-7cc0-8000-3b1f5d7e9a42", "state": "in_review", "terminal": false,
+    "paused": false, "step": "manual_review", "seq": 7, "attempts": {"receive_order": 1, "validate_order": 1},
+    "last_error": null, "recent_errors": [], "reason": null, "stuck_reason": null,
+    "payment": {"payment_id": "pay-1", "status": "pending", "amount": "49.90", "currency": "USD"},
+    "shipping": null, "address": "1 Main St, Berlin", "items": [], "metadata": {},
+    "review": {"mode": "auto", "opened_at": "2026-01-01T00:00:00.020Z", "approved_at": null},
+    "created_at": "2026-01-01T00:00:00.000Z", "updated_at": "2026-01-01T00:00:00.020Z",
+    "deadline_at": "2026-01-01T00:00:15.000Z", "ended_at": null,
+    "live": {"actor": "active", "mailbox": 0, "restarts": 0, "waiting_for": [
+        {"kind": "timer", "name": "review", "since": "2026-01-01T00:00:00.020Z", "until": "2026-01-01T00:00:02.020Z"}
+    ]}
+}))]
 pub struct StatusDocument {
     pub order_id: String,
     pub run_id: String,

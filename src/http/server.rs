@@ -18,8 +18,12 @@ use crate::runtime::Engine;
 /// # Errors
 /// Where the address cannot be listened on.
 pub fn serve(options: ServerOptions, engine: Engine) -> io::Result<(Server, SocketAddr)> {
+    listen(options, Some(engine))
+}
+
+pub(super) fn listen(options: ServerOptions, engine: Option<Engine>) -> io::Result<(Server, SocketAddr)> {
     let workers = options.workers.max(1);
-    let site = Data::new(Site::new(options.clone(), Some(engine)));
+    let site = Data::new(Site::new(options.clone(), engine));
     let server = HttpServer::new(move || App::new().app_data(site.clone()).configure(configure))
         .workers(workers)
         .backlog(options.backlog)

@@ -14,7 +14,7 @@ const ID_BYTES_MAX: usize = 512;
 
 /// The durable record of a workflow
 #[utoipa::path(
-    get, path = "/workflows/{id}", tag = "workflows",
+    get, path = "/workflows/{id}", operation_id = "workflow", tag = "workflows",
     params(
         ("id" = String, Path, description = "May contain slashes", example = "o-1/shipping/1"),
         ("seq" = Option<u64>, Query, description = "From 1; without it the newest"),
@@ -28,7 +28,7 @@ pub async fn record(req: HttpRequest, site: Data<Site>) -> Outcome {
 
 /// The history of a workflow
 #[utoipa::path(
-    get, path = "/workflows/{id}/history", tag = "workflows",
+    get, path = "/workflows/{id}/history", operation_id = "workflow_history", tag = "workflows",
     params(
         ("id" = String, Path, description = "May contain slashes", example = "o-1/shipping/1"),
         ("after" = Option<u64>, Query, description = "Only events with a greater seq", example = 0),

@@ -17,7 +17,7 @@ use crate::runtime::{Action, Command};
 #[utoipa::path(
     post, path = "/orders/{order_id}/retry", tag = "operations",
     params(("order_id" = String, Path, example = "o-1"), ("Idempotency-Key" = Option<String>, Header)),
-    request_body(content = Option<EmptyBody>, description = "May be missing"),
+    request_body(content = EmptyBody, description = "May be missing"),
     responses(
         (status = 202, description = "Restarted; it is on disk", body = StatusDocument),
         (status = 200, description = "It was so already", body = StatusDocument),
@@ -34,7 +34,7 @@ pub async fn retry(req: HttpRequest, site: Data<Site>, payload: Payload) -> Outc
 #[utoipa::path(
     post, path = "/orders/{order_id}/pause", tag = "operations",
     params(("order_id" = String, Path, example = "o-1"), ("Idempotency-Key" = Option<String>, Header)),
-    request_body(content = Option<EmptyBody>, description = "May be missing"),
+    request_body(content = EmptyBody, description = "May be missing"),
     responses(
         (status = 202, description = "Paused; it is on disk", body = StatusDocument),
         (status = 200, description = "It was paused already", body = StatusDocument),
@@ -49,7 +49,7 @@ pub async fn pause(req: HttpRequest, site: Data<Site>, payload: Payload) -> Outc
 #[utoipa::path(
     post, path = "/orders/{order_id}/resume", tag = "operations",
     params(("order_id" = String, Path, example = "o-1"), ("Idempotency-Key" = Option<String>, Header)),
-    request_body(content = Option<EmptyBody>, description = "May be missing"),
+    request_body(content = EmptyBody, description = "May be missing"),
     responses(
         (status = 202, description = "Resumed; it is on disk", body = StatusDocument),
         (status = 200, description = "It was not paused", body = StatusDocument),

@@ -29,7 +29,7 @@ type Payloads = Result<Value, Vec<Fault>>;
         ("order_id" = String, Path, example = "o-1"),
         ("Idempotency-Key" = Option<String>, Header),
     ),
-    request_body(content = Option<EmptyBody>, description = "May be missing"),
+    request_body(content = EmptyBody, description = "May be missing"),
     responses(
         (status = 202, description = "Approved; it is on disk", body = StatusDocument),
         (status = 200, description = "It was approved already", body = StatusDocument),
@@ -49,7 +49,7 @@ pub async fn approve(req: HttpRequest, site: Data<Site>, payload: Payload) -> Ou
         ("order_id" = String, Path, example = "o-1"),
         ("Idempotency-Key" = Option<String>, Header),
     ),
-    request_body(content = Option<CancelBody>, description = "May be missing"),
+    request_body(content = CancelBody, description = "May be missing"),
     responses(
         (status = 202, description = "The cancellation is on disk and under way", body = StatusDocument),
         (status = 200, description = "It was cancelled already", body = StatusDocument),
@@ -134,15 +134,13 @@ fn cancel_payload(body: Option<&Json<'_>>) -> Payloads {
 fn address_payload(body: Option<&Json<'_>>) -> Payloads {
     let mut faults = Faults::default();
     let mut found: Option<Address> = None;
-    let before = body.and_then(|body| object(body, &At::ROOT, &mut faults));
-    let is_object = before.is_some();
-    for (key, json) in before.unwrap_or_default() {
-        let root = At::ROOT;
+    let root = At::ROOT;
+    for (key, json) in body.and_then(|body| object(body, &root, &mut faults)).unwrap_or_default() {
         let at = root.key(key);
-        let address = match key.as_ref() {
-            _ if *json == Json::Null && matches!(key.as_ref(), "address" | "new_address") => None,
-            "address" => address::read(json, &at, &mut faults),
-            "new_address" => address::line(json, &at, &mut faults),
+        let address = match (key.as_ref(), json) {
+            ("address" | "new_address", Json::Null) => None,
+            ("address", json) => address::read(json, &at, &mut faults),
+            ("new_address", json) => address::line(json, &at, &mut faults),
             _ => {
                 faults.add(&at, "is not a field of an address change");
                 None
@@ -150,22 +148,19 @@ fn address_payload(body: Option<&Json<'_>>) -> Payloads {
         };
         match (&found, address) {
             (Some(one), Some(other)) if *one != other => faults.add(&at, "differs from the address given elsewhere"),
-            (_, Some(Address::Fields(fields))) if fields.is_empty() => faults.add(&at, "must have a field"),
             (None, some) => found = some,
             _ => {}
         }
     }
-    let root = At::ROOT;
-    match found {
-        Some(address) => faults.or(json!({"address": address})),
-        None if !is_object => faults.or(Value::Null),
-        None => {
-            let known = std::mem::take(&mut faults).or(());
-            known?;
-            faults.add(&root.key("address"), "is missing");
-            faults.or(Value::Null)
-        }
+    faults.or(())?;
+    let mut faults = Faults::default();
+    let at = root.key("address");
+    match &found {
+        None => faults.add(&at, "is missing"),
+        Some(Address::Fields(fields)) if fields.is_empty() => faults.add(&at, "must have a field"),
+        Some(_) => {}
     }
+    faults.or(json!({"address": found}))
 }
 
 #[cfg(test)]
@@ -173,7 +168,9 @@ mod tests {
     use super::*;
     use crate::http::json::parse;
 
-    fn read(read: fn(Option<&Json<'_>>) -> Payloads, body: &str) -> Result<String, Vec<String>> {
+    type Reader = fn(Option<&Json<'_>>) -> Payloads;
+
+    fn read(read: Reader, body: &str) -> Result<String, Vec<String>> {
         let json = parse(body.as_bytes()).unwrap();
         read(Some(&json)).map(|v| v.to_string()).map_err(|f| f.into_iter().map(|f| f.pointer).collect())
     }
@@ -190,7 +187,7 @@ mod tests {
 
     #[test]
     fn faults_of_signals_are_pointed_at() {
-        let cases: [(fn(Option<&Json<'_>>) -> Payloads, &str, &[&str]); 15] = [
+        let cases: [(Reader, &str, &[&str]); 15] = [
             (address_payload, "{}", &["/address"]),
             (address_payload, "[]", &[""]),
             (address_payload, r#"{"address":null}"#, &["/address"]),

@@ -24,7 +24,7 @@ use crate::workflows::order::KIND;
         ("payment_id" = Option<String>, Query, description = "In place of the body's; if both are given they must be equal", example = "pay-1"),
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters: the same key and request get the first answer again"),
     ),
-    request_body(content = Option<StartBody>, description = "May be missing"),
+    request_body(content = StartBody, description = "May be missing"),
     responses(
         (status = 202, description = "Started; it is on disk", body = StatusDocument, headers(("Location" = String, description = "Where its status is"))),
         (status = 200, description = "It was started so already", body = StatusDocument),
