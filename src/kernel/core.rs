@@ -23,6 +23,8 @@ pub struct ActivityRun {
     pub timeout_ms: u64,
     /// When the first of these tries was scheduled.
     pub since: Timestamp,
+    /// When the newest was.
+    pub scheduled_at: Timestamp,
     #[serde(flatten)]
     pub phase: Phase,
 }
@@ -113,6 +115,7 @@ impl Core {
                     key: idempotency_key.clone(),
                     timeout_ms: *timeout_ms,
                     since: before.map_or(at, |run| run.since),
+                    scheduled_at: at,
                     phase: Phase::Running,
                 };
                 self.activities.insert(activity.clone(), run);
@@ -142,7 +145,11 @@ impl Core {
                     at,
                 });
             }
-            KernelFact::DeadlineReached {} => self.deadline_passed = true,
+            KernelFact::DeadlineReached {} => {
+                self.deadline_passed = true;
+                // What is still asked for now is compensation: its waits begin small again.
+                self.activities.values_mut().for_each(|run| run.tries = 0);
+            }
             KernelFact::Paused {} => self.paused_at = Some(at),
             KernelFact::Resumed { .. } => self.paused_at = None,
             KernelFact::Stuck { reason } => self.stuck = Some(reason.clone()),

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::core::{Core, Phase};
 use super::facts::{FactRecord, KernelFact};
 use super::machine::{ActivityCall, ChildStart, CodecError, Cx, Document, Input, Live, Machine, Step, Waiting};
-use super::retry::seed;
+use super::retry::{Pace, seed};
 use super::workflow::{ClockMode, Persistence, Rejection, Stimulus, View, Wish, Workflow};
 use crate::model::{Failure, Name, PaymentRow, RunId, Timestamp, WorkflowId};
 
@@ -152,12 +152,17 @@ impl<W: Workflow> Instance<W> {
     fn schedule(&self, activity: Name, queue: Name, idempotency_key: String, cx: &Cx<'_>) -> KernelFact {
         let attempt = self.core.attempts.get(&activity).map_or(0, |n| *n) + 1;
         let policy = cx.policies.of(&activity);
-        let left = match self.state.clock_mode() {
-            ClockMode::Running => self.core.clock.left_ms(cx.now),
-            ClockMode::Still | ClockMode::Over => None,
-        };
+        let left = self.left_ms(cx.now);
         let timeout_ms = left.map_or(policy.timeout_ms, |left| policy.timeout_ms.min(left)).max(ATTEMPT_MS_MIN);
         KernelFact::ActivityScheduled { activity, attempt, queue, idempotency_key, timeout_ms }
+    }
+
+    /// Running time left, in ms, where the deadline still counts.
+    fn left_ms(&self, now: Timestamp) -> Option<u64> {
+        match self.state.clock_mode() {
+            ClockMode::Running if !self.core.deadline_passed => self.core.clock.left_ms(now),
+            ClockMode::Running | ClockMode::Still | ClockMode::Over => None,
+        }
     }
 
     fn call_of(&self, activity: &str, recovered: bool) -> Option<ActivityCall> {
@@ -199,9 +204,11 @@ impl<W: Workflow> Instance<W> {
             _ => None,
         });
         let persistence = wished.unwrap_or(Persistence::Policy);
-        let tries = self.core.activities.get(activity).map_or(1, |run| run.tries);
-        let spread = seed(&[self.core.id.as_str(), activity], u64::from(attempt));
-        let wait = cx.policies.of(activity).next_wait_ms(failure, tries, persistence, spread);
+        let run = self.core.activities.get(activity);
+        let (tries, elapsed_ms) = run.map_or((1, 0), |run| (run.tries.max(1), cx.now.ms_since(run.scheduled_at)));
+        let seed = seed(&[self.core.id.as_str(), activity], u64::from(attempt));
+        let pace = Pace { elapsed_ms, left_ms: self.left_ms(cx.now), seed };
+        let wait = cx.policies.of(activity).next_wait_ms(failure, tries, persistence, pace);
         let fact = KernelFact::ActivityFailed {
             activity: activity.clone(),
             attempt,

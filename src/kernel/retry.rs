@@ -42,15 +42,34 @@ impl RetryPolicy {
     }
 
     /// Whether and after how many ms an attempt that failed is made again. A Retry-After of the other side is obeyed.
-    pub fn next_wait_ms(&self, failure: &Failure, tries: u32, persistence: Persistence, seed: u64) -> Option<u64> {
+    pub fn next_wait_ms(&self, failure: &Failure, tries: u32, persistence: Persistence, pace: Pace) -> Option<u64> {
         let again = match (persistence, failure.kind.class()) {
             (Persistence::UntilDone, _) => true,
             (_, RetryClass::Never) => false,
             (Persistence::Policy, RetryClass::Limited) => tries < self.max_attempts,
             (Persistence::UntilKnown, RetryClass::Limited) | (_, RetryClass::UntilDeadline) => true,
         };
-        again.then(|| self.backoff_ms(tries, seed).max(failure.retry_after_ms.unwrap_or(0)))
+        let wait = || {
+            let wait = self.backoff_ms(tries, pace.seed).saturating_sub(pace.elapsed_ms);
+            let wait = pace.left_ms.map_or(wait, |left| wait.min(left / DEADLINE_SHARE));
+            wait.max(failure.retry_after_ms.unwrap_or(0)).max(1)
+        };
+        again.then(wait)
     }
+}
+
+/// Of the running time left before a deadline, no wait takes more than this part: twenty more tries fit.
+const DEADLINE_SHARE: u64 = 20;
+
+/// What a wait is fitted to.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Pace {
+    /// How long the attempt took, in ms: a backoff is counted from its start.
+    pub elapsed_ms: u64,
+    /// Running time left before the deadline, in ms.
+    pub left_ms: Option<u64>,
+    /// Spreads the waits.
+    pub seed: u64,
 }
 
 /// The policies of all activities: one for each that is named, and one for all others.
@@ -90,13 +109,14 @@ mod tests {
     #[test]
     fn refusals_are_final_errors_are_counted_and_doubts_go_on() {
         let policy = RetryPolicy::default();
-        let wait = |kind, tries| policy.next_wait_ms(&Failure::new(kind, ""), tries, Persistence::Policy, 1);
+        let wait =
+            |kind, tries| policy.next_wait_ms(&Failure::new(kind, ""), tries, Persistence::Policy, Pace::default());
         assert_eq!(wait(FailureKind::Refused, 1), None);
         assert_eq!(wait(FailureKind::Validation, 1), None);
         assert!(wait(FailureKind::Error, 2).is_some());
         assert_eq!(wait(FailureKind::Error, 3), None);
         assert!(wait(FailureKind::Timeout, 500).is_some());
-        let kept = |kind, persistence| policy.next_wait_ms(&Failure::new(kind, ""), 9, persistence, 1);
+        let kept = |kind, persistence| policy.next_wait_ms(&Failure::new(kind, ""), 9, persistence, Pace::default());
         assert!(kept(FailureKind::Refused, Persistence::UntilDone).is_some());
         assert!(kept(FailureKind::Error, Persistence::UntilKnown).is_some());
         assert_eq!(kept(FailureKind::Refused, Persistence::UntilKnown), None);
@@ -105,7 +125,20 @@ mod tests {
     #[test]
     fn retry_after_is_obeyed() {
         let failure = Failure { retry_after_ms: Some(7_000), ..Failure::new(FailureKind::RateLimited, "") };
-        assert_eq!(RetryPolicy::default().next_wait_ms(&failure, 1, Persistence::Policy, 1), Some(7_000));
+        assert_eq!(RetryPolicy::default().next_wait_ms(&failure, 1, Persistence::Policy, Pace::default()), Some(7_000));
+    }
+
+    #[test]
+    fn waits_shrink_with_the_time_an_attempt_took_and_the_time_that_is_left() {
+        let policy = RetryPolicy { jitter: 0.0, ..RetryPolicy::default() };
+        let wait = |elapsed_ms, left_ms| {
+            let pace = Pace { elapsed_ms, left_ms, seed: 1 };
+            policy.next_wait_ms(&Failure::new(FailureKind::Timeout, ""), 4, Persistence::Policy, pace)
+        };
+        assert_eq!(wait(0, None), Some(800));
+        assert_eq!(wait(300, None), Some(500));
+        assert_eq!(wait(5_000, None), Some(1));
+        assert_eq!(wait(0, Some(4_000)), Some(200));
     }
 
     proptest! {
