@@ -120,8 +120,8 @@ fn judge(status: StatusCode, body: &[u8]) -> Result<Value, Failure> {
     let fail = |kind| Err(Failure::new(kind, message(status, body)));
     match status.as_u16() {
         200..=299 if body.is_empty() => Ok(Value::Object(serde_json::Map::new())),
-        200..=299 => serde_json::from_slice(body).or_else(|_| {
-            Err(Failure::new(FailureKind::UnknownOutcome, format!("{status} with a body that is not JSON")))
+        200..=299 => serde_json::from_slice(body).map_err(|_| {
+            Failure::new(FailureKind::UnknownOutcome, format!("{status} with a body that is not JSON"))
         }),
         402 | 422 => fail(FailureKind::Refused),
         425 | 429 => fail(FailureKind::RateLimited),

@@ -75,7 +75,7 @@ pub fn framed(resource: Resource, meter: Meter) -> impl HttpServiceFactory {
                 Err(_panic) => {
                     tracing::error!(%method, path = uri.path(), "a handler panicked");
                     meter.record(&method, StatusCode::INTERNAL_SERVER_ERROR, started);
-                    let instance = Some(uri.path().to_owned());
+                    let instance = Some(uri.path().into());
                     Err(Problem { instance, close: true, ..Problem::internal() }.into())
                 }
             }

@@ -53,7 +53,7 @@ pub struct Problem {
     /// The methods a resource knows, of a 405.
     pub allow: Option<&'static str>,
     /// Set where the request is not at hand any more when the answer is made.
-    pub instance: Option<String>,
+    pub instance: Option<Box<str>>,
     /// The rest of the request was not read: the connection cannot be used again.
     pub close: bool,
 }

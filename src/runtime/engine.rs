@@ -134,6 +134,8 @@ pub struct Engine {
     inner: Arc<Inner>,
 }
 
+type Held = (JoinHandle<()>, Box<dyn Send>);
+
 struct Inner {
     shared: SharedRef,
     shards: Vec<Addr<Shard>>,
@@ -141,7 +143,7 @@ struct Inner {
     activities: Vec<String>,
     arbiters: Vec<ArbiterHandle>,
     /// The writer's thread and the ownership of the database, until the engine has drained.
-    held: Mutex<Option<(JoinHandle<()>, Box<dyn Send>)>>,
+    held: Mutex<Option<Held>>,
 }
 
 impl Engine {

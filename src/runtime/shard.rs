@@ -39,8 +39,11 @@ pub(super) struct Query {
     pub id: WorkflowId,
     pub reply: oneshot::Sender<Option<Seen>>,
     /// Told when the instance comes into this state.
-    pub watch: Option<(Until, oneshot::Sender<String>)>,
+    pub watch: Option<Watcher>,
 }
+
+/// The state that is waited for, and who waits.
+pub(super) type Watcher = (Until, oneshot::Sender<String>);
 
 /// What the journal says of commits.
 #[derive(Message)]
@@ -107,7 +110,7 @@ pub(super) struct Local {
     me: Addr<Shard>,
     timers: RefCell<BTreeSet<(Timestamp, WorkflowId)>>,
     armed_for: Cell<Timestamp>,
-    watchers: RefCell<HashMap<WorkflowId, Vec<(Until, oneshot::Sender<String>)>>>,
+    watchers: RefCell<HashMap<WorkflowId, Vec<Watcher>>>,
     /// The number of watched instances at which the list is swept.
     sweep_at: Cell<usize>,
     calls: RefCell<Vec<ActivityCall>>,
@@ -171,7 +174,7 @@ impl Local {
         }
     }
 
-    fn watch(&self, id: &WorkflowId, watch: (Until, oneshot::Sender<String>)) {
+    fn watch(&self, id: &WorkflowId, watch: Watcher) {
         let mut all = self.watchers.borrow_mut();
         // Whoever gave up waiting is swept out whenever the list has doubled.
         if all.len() >= self.sweep_at.get() {
