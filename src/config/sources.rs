@@ -45,8 +45,9 @@ pub fn load(file: Option<&Path>, flags: &impl Serialize) -> Result<Settings, Con
     let dot_env = DotEnv::read(Path::new(".env"))?;
     let plain = Env::raw().only(&PLAIN);
     let prefixed = Env::prefixed(PREFIX).ignore(&COMMANDS).split("__");
-    Figment::new()
-        .merge(Toml::file_exact(path))
+    let figment = Figment::new();
+    let figment = if path.is_file() { figment.merge(Toml::file_exact(path)) } else { figment };
+    figment
         .merge(dot_env)
         .merge(plain)
         .merge(prefixed)
