@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use awc::error::{ConnectError, SendRequestError};
 use awc::{Client, Connector};
 use futures_util::future::{FutureExt, LocalBoxFuture};
@@ -104,10 +104,16 @@ impl Activity for HttpActivity {
                 .insert_header(("Ordain-Attempt", call.attempt.to_string()));
             let mut reply = request.send_json(&call.input).await.map_err(|e| not_sent(&e))?;
             let (status, retry_after_ms) = (reply.status(), retry_after_ms(reply.headers()));
+            let promised = reply.headers().get(CONTENT_LENGTH).and_then(|n| n.to_str().ok()?.parse::<usize>().ok());
             let body = reply.body().limit(REPLY_BYTES_MAX).await;
+            // The client takes a connection that closes within a body for the end of the body.
+            let torn = body.as_ref().is_ok_and(|body| promised.is_some_and(|bytes| bytes != body.len()));
             let outcome = match body {
+                Ok(_) if torn && status.is_success() => in_doubt(status, "its body is cut off"),
                 Ok(body) => judge(status, &body),
-                Err(e) => Err(Failure::new(FailureKind::UnknownOutcome, format!("{status}, and its body: {e}"))),
+                Err(e) if status.is_success() => in_doubt(status, &format!("its body cannot be read: {e}")),
+                // Any other status says all by itself.
+                Err(_) => judge(status, b""),
             };
             outcome.map_err(|failure| Failure { retry_after_ms, ..failure })
         }
@@ -115,14 +121,16 @@ impl Activity for HttpActivity {
     }
 }
 
+fn in_doubt(status: StatusCode, why: &str) -> Result<Value, Failure> {
+    Err(Failure::new(FailureKind::UnknownOutcome, format!("{status}, but {why}")))
+}
+
 /// What an answer means.
 fn judge(status: StatusCode, body: &[u8]) -> Result<Value, Failure> {
     let fail = |kind| Err(Failure::new(kind, message(status, body)));
     match status.as_u16() {
         200..=299 if body.is_empty() => Ok(Value::Object(serde_json::Map::new())),
-        200..=299 => serde_json::from_slice(body).map_err(|_| {
-            Failure::new(FailureKind::UnknownOutcome, format!("{status} with a body that is not JSON"))
-        }),
+        200..=299 => serde_json::from_slice(body).or_else(|_| in_doubt(status, "its body is not JSON")),
         402 | 422 => fail(FailureKind::Refused),
         425 | 429 => fail(FailureKind::RateLimited),
         409 | 500..=599 => fail(FailureKind::UnknownOutcome),

@@ -1,0 +1,115 @@
+//! A small blocking HTTP client: a connection for each request, so that nothing outlives a killed server.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// Longer than any answer the server may take its time for.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(40);
+
+#[derive(Debug, Clone)]
+pub struct Response {
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body as JSON; null where it is not.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+}
+
+/// Sends a request and reads the whole answer.
+///
+/// # Errors
+/// If there is no connection, or no whole answer: whether it was done is not known then.
+pub fn request(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Option<&Value>,
+) -> io::Result<Response> {
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
+    stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+    stream.set_nodelay(true)?;
+    let body = body.map(Value::to_string);
+    let mut text = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
+    for (name, value) in headers {
+        text += &format!("{name}: {value}\r\n");
+    }
+    if let Some(body) = &body {
+        text += &format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
+    } else if method != "GET" {
+        text += "content-length: 0\r\n";
+    }
+    text += "\r\n";
+    text += body.as_deref().unwrap_or_default();
+    stream.write_all(text.as_bytes())?;
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes)?;
+    parse(&bytes).ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "no whole answer"))
+}
+
+/// A whole answer, or `None` where a part is missing.
+fn parse(bytes: &[u8]) -> Option<Response> {
+    let end = bytes.windows(4).position(|w| w == b"\r\n\r\n")?;
+    let head = std::str::from_utf8(&bytes[..end]).ok()?;
+    let mut lines = head.split("\r\n");
+    let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+    let headers: Vec<(String, String)> = lines
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+        .collect();
+    let mut response = Response { status, headers, body: Vec::new() };
+    let rest = &bytes[end + 4..];
+    response.body = if response.header("transfer-encoding") == Some("chunked") {
+        unchunk(rest)?
+    } else if let Some(length) = response.header("content-length") {
+        rest.get(..length.parse().ok()?)?.to_vec()
+    } else {
+        rest.to_vec()
+    };
+    Some(response)
+}
+
+fn unchunk(mut rest: &[u8]) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let line_end = rest.windows(2).position(|w| w == b"\r\n")?;
+        let size = std::str::from_utf8(&rest[..line_end]).ok()?.split(';').next()?.trim();
+        let size = usize::from_str_radix(size, 16).ok()?;
+        rest = &rest[line_end + 2..];
+        if size == 0 {
+            return Some(body);
+        }
+        body.extend_from_slice(rest.get(..size)?);
+        rest = rest.get(size + 2..)?;
+    }
+}
+
+#[test]
+fn answers_of_both_forms_are_read_whole_or_not_at_all() {
+    let body = |text: &str| parse(text.as_bytes()).map(|r| r.text());
+    assert_eq!(body("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"), Some("ok".into()));
+    assert_eq!(body("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok"), None);
+    assert_eq!(
+        body("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n1;x=y\r\n!\r\n0\r\n\r\n"),
+        Some("ok!".into())
+    );
+    assert_eq!(body("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n"), None);
+    assert_eq!(body("HTTP/1.1 200 OK"), None);
+}

@@ -1,0 +1,10 @@
+//! What the end-to-end tests stand on: a strict outside world with a ledger, the real server as a child process, and
+//! a small client. Nothing here knows the insides of the product.
+#![allow(dead_code)] // Each test uses a part of it.
+
+pub mod client;
+pub mod faults;
+pub mod ledger;
+pub mod server;
+pub mod wire;
+pub mod world;

@@ -1,0 +1,224 @@
+//! The real server as a child process, over a database in a temporary folder, to be killed and started again.
+
+use std::fs::File;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::client::{self, Response};
+
+/// Slow machines and debug builds included.
+const READY_WITHIN: Duration = Duration::from_secs(20);
+/// What a server promises after SIGTERM, and a little more.
+const ENDS_WITHIN: Duration = Duration::from_secs(12);
+
+/// How to reach a server; it keeps pointing at it over restarts. For any number of threads.
+#[derive(Clone)]
+pub struct Line(Arc<Mutex<SocketAddr>>);
+
+impl Line {
+    pub fn address(&self) -> SocketAddr {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// # Errors
+    /// If there is no whole answer.
+    pub fn get(&self, path: &str) -> io::Result<Response> {
+        client::request(self.address(), "GET", path, &[], None)
+    }
+
+    /// # Errors
+    /// If there is no whole answer; it may have been done all the same.
+    pub fn post(&self, path: &str, body: Option<&Value>) -> io::Result<Response> {
+        client::request(self.address(), "POST", path, &[], body)
+    }
+}
+
+pub struct Server {
+    child: Option<Child>,
+    line: Line,
+    folder: tempfile::TempDir,
+    args: Vec<String>,
+    env: Vec<(String, String)>,
+}
+
+impl Server {
+    /// Starts a server and waits until it is ready.
+    pub fn start(args: &[&str], env: Vec<(String, String)>) -> Self {
+        let mut server = Self {
+            child: None,
+            line: Line(Arc::new(Mutex::new(free_address()))),
+            folder: tempfile::tempdir().unwrap(),
+            args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+            env,
+        };
+        server.restart();
+        server
+    }
+
+    /// Starts it again on the same database and, if it is still free, at the same address; waits until it is ready.
+    /// How long that took.
+    pub fn restart(&mut self) -> Duration {
+        assert!(self.child.is_none(), "it still runs");
+        for _ in 0..3 {
+            // A connection of anybody may have taken the port meanwhile.
+            if TcpListener::bind(self.line.address()).is_err() {
+                *self.line.0.lock().unwrap_or_else(PoisonError::into_inner) = free_address();
+            }
+            let began = Instant::now();
+            self.child = Some(self.spawn());
+            if self.becomes_ready(began) {
+                return began.elapsed();
+            }
+        }
+        panic!("the server does not start:\n{}", self.log());
+    }
+
+    fn spawn(&self) -> Child {
+        let log = File::options().create(true).append(true).open(self.log_file()).unwrap();
+        self.command("serve")
+            .args(["--bind", &self.line.address().to_string(), "--database-url", &self.database_url()])
+            .args(["--log-level", "warn"])
+            .args(&self.args)
+            .envs(self.env.iter().cloned())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap()
+    }
+
+    /// A command of the same binary. Nothing of the environment of the test, or of its folder, takes part.
+    fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ordain"));
+        command.arg(name).env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        command.current_dir(self.folder.path());
+        command
+    }
+
+    /// False where it ended instead.
+    fn becomes_ready(&mut self, began: Instant) -> bool {
+        loop {
+            if self.line.get("/readyz").is_ok_and(|response| response.status == 200) {
+                return true;
+            }
+            if self.child.as_mut().unwrap().try_wait().unwrap().is_some() {
+                self.child = None;
+                return false;
+            }
+            assert!(began.elapsed() < READY_WITHIN, "it does not become ready:\n{}", self.log());
+            sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub fn line(&self) -> Line {
+        self.line.clone()
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.line.address())
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().map(Child::id).unwrap()
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.folder.path().join("ordain.db")
+    }
+
+    pub fn database_url(&self) -> String {
+        format!("sqlite://{}", self.database().display())
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.folder.path().join("server.log")
+    }
+
+    /// The end of what it wrote, over all its lives.
+    pub fn log(&self) -> String {
+        let log = std::fs::read(self.log_file()).unwrap_or_default();
+        String::from_utf8_lossy(&log[log.len().saturating_sub(4_000)..]).into_owned()
+    }
+
+    /// SIGKILL: no goodbye, no flush.
+    pub fn kill9(&mut self) {
+        let mut child = self.child.take().expect("it runs");
+        child.kill().unwrap();
+        let _ = child.wait().unwrap();
+    }
+
+    /// SIGTERM, and waits for its end.
+    pub fn sigterm(&mut self) -> ExitStatus {
+        // The standard library can only kill.
+        let told = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().unwrap();
+        assert!(told.success(), "it has ended by itself:\n{}", self.log());
+        let until = Instant::now() + ENDS_WITHIN;
+        let mut child = self.child.take().expect("it runs");
+        while Instant::now() < until {
+            if let Some(status) = child.try_wait().unwrap() {
+                return status;
+            }
+            sleep(Duration::from_millis(10));
+        }
+        let _ = child.kill();
+        let _ = child.wait();
+        panic!("it does not end after SIGTERM:\n{}", self.log());
+    }
+
+    /// `ordain verify` of its database.
+    pub fn verify(&self) -> Output {
+        self.command("verify").args(["--database-url", &self.database_url()]).output().unwrap()
+    }
+
+    /// # Panics
+    /// If there is no whole answer.
+    pub fn get(&self, path: &str) -> Response {
+        self.line.get(path).unwrap_or_else(|e| panic!("GET {path}: {e}\n{}", self.log()))
+    }
+
+    /// # Panics
+    /// If there is no whole answer.
+    pub fn post(&self, path: &str, body: Option<&Value>) -> Response {
+        self.line.post(path, body).unwrap_or_else(|e| panic!("POST {path}: {e}\n{}", self.log()))
+    }
+
+    /// The whole history of a workflow, page by page. `path`: `/orders/o-1` or `/workflows/o-1/shipping/1`.
+    pub fn history(&self, path: &str) -> Vec<Value> {
+        let mut events: Vec<Value> = Vec::new();
+        loop {
+            let after = events.last().map_or(0, |event| event["seq"].as_u64().unwrap());
+            let page = self.get(&format!("{path}/history?after={after}&limit=7"));
+            assert_eq!(page.status, 200, "{}", page.text());
+            let page = page.json();
+            events.extend(page["events"].as_array().unwrap().iter().cloned());
+            if page["next_after"].is_null() {
+                return events;
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Free now; nobody keeps it for us.
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
