@@ -104,6 +104,8 @@ fn a_server_killed_again_and_again_under_load_loses_nothing_and_does_nothing_twi
     for round in 0..rounds {
         thread::sleep(Duration::from_millis(20 + dice.below(700)));
         server.kill9();
+        let verified = server.verify();
+        assert!(verified.status.success(), "round {round}: {}", String::from_utf8_lossy(&verified.stdout));
         match round % 3 {
             // The world is away for the recovery, or goes away after it: what is known must not be forgotten.
             1 => {

@@ -42,10 +42,10 @@ pub fn orders(c: &mut SqliteConnection, filter: &OrderFilter) -> Result<Page, St
     let mut rows = query.limit(limit as i64 + 1).load::<(i64, i64, i64, String, String)>(c).map_err(classify)?;
     let more = rows.len() > limit;
     rows.truncate(limit);
-    let next = rows.last().filter(|_| more).map(|(last, _, updated, in_state, named)| Cursor {
+    let next = rows.last().filter(|_| more).map(|(last, created, updated, in_state, named)| Cursor {
         sort,
         value: match sort.field {
-            SortField::CreatedAt => String::new(),
+            SortField::CreatedAt => created.to_string(),
             SortField::UpdatedAt => updated.to_string(),
             SortField::OrderId => named.clone(),
             SortField::State => in_state.clone(),
