@@ -107,7 +107,7 @@ fn a_server_killed_again_and_again_under_load_loses_nothing_and_does_nothing_twi
         let verified = server.verify();
         assert!(verified.status.success(), "round {round}: {}", String::from_utf8_lossy(&verified.stdout));
         match round % 3 {
-            // The world is away for the recovery, or goes away after it: what is known must not be forgotten.
+            // The world is away during the recovery: "no connection" may not be taken for "never done".
             1 => {
                 world.down();
                 slowest = slowest.max(server.restart());
