@@ -1,0 +1,204 @@
+//! The command line: help, settings and where they come from, exit codes.
+
+mod support;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use support::server::Server;
+
+fn ordain(folder: &Path, env: &[(&str, &str)], args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ordain"));
+    command.env_clear().current_dir(folder).args(args).envs(env.iter().copied());
+    command.output().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+const COMMANDS: [&str; 19] = [
+    "serve",
+    "config",
+    "start-workflow",
+    "status",
+    "state",
+    "list",
+    "describe",
+    "history",
+    "approve",
+    "cancel",
+    "update-address",
+    "retry",
+    "pause",
+    "resume",
+    "health",
+    "load",
+    "verify",
+    "openapi",
+    "completions",
+];
+
+#[test]
+fn the_help_of_every_command_is_the_one_that_was_reviewed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut all = out(&ordain(folder.path(), &[], &["--help"]));
+    for name in COMMANDS {
+        let help = ordain(folder.path(), &[], &[name, "--help"]);
+        assert_eq!(help.status.code(), Some(0), "{name}");
+        all.push_str(&format!("\n### ordain {name}\n{}", out(&help)));
+    }
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/help.txt");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&golden, &all).unwrap();
+    }
+    let reviewed = std::fs::read_to_string(&golden).unwrap_or_default();
+    assert!(all == reviewed, "the help has changed: look at it, then run with UPDATE_GOLDEN=1");
+}
+
+#[test]
+fn wrong_usage_is_exit_2() {
+    let folder = tempfile::tempdir().unwrap();
+    for args in [
+        &["serve", "--odd"][..],
+        &["odd"],
+        &["status"],
+        &["update-address", "o-1"],
+        &["start-workflow", "o-1", "--metadata", "novalue"],
+        &["status", "o-1", "--url", "ftp://x"],
+    ] {
+        let done = ordain(folder.path(), &[], args);
+        assert_eq!(done.status.code(), Some(2), "{args:?}: {}", err(&done));
+    }
+}
+
+#[test]
+fn a_server_that_is_not_there_is_exit_3_with_a_hint() {
+    let folder = tempfile::tempdir().unwrap();
+    let done = ordain(folder.path(), &[], &["list", "--url", "http://127.0.0.1:9"]);
+    assert_eq!(done.status.code(), Some(3));
+    assert!(err(&done).contains("ordain serve"), "{}", err(&done));
+}
+
+#[test]
+fn settings_come_from_flag_then_environment_then_dot_env_then_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let shown = |env: &[(&str, &str)], args: &[&str]| -> Value {
+        let mut all = vec!["config"];
+        all.extend(args);
+        let done = ordain(folder.path(), env, &all);
+        assert_eq!(done.status.code(), Some(0), "{}", err(&done));
+        serde_json::from_str(&out(&done)).unwrap()
+    };
+    assert_eq!(shown(&[], &[])["review_seconds"], 2.0);
+    std::fs::write(folder.path().join("ordain.toml"), "review_seconds = 3\nlog_level = \"warn\"\n").unwrap();
+    assert_eq!(shown(&[], &[])["review_seconds"], 3.0);
+    let dot_env = "ORDAIN_REVIEW_SECONDS=4\nDATABASE_URL=sqlite+driver://dot.db\nOTHER=1\n";
+    std::fs::write(folder.path().join(".env"), dot_env).unwrap();
+    let all = shown(&[], &[]);
+    assert_eq!((&all["review_seconds"], &all["log_level"]), (&4.0.into(), &"warn".into()));
+    assert_eq!(all["database_url"], "sqlite+driver://dot.db");
+    assert_eq!(shown(&[("ORDAIN_REVIEW_SECONDS", "5")], &[])["review_seconds"], 5.0);
+    assert_eq!(shown(&[("ORDAIN_REVIEW_SECONDS", "5")], &["--review-seconds", "6"])["review_seconds"], 6.0);
+    let env = [("DATABASE_URL", "sqlite://plain.db"), ("ORDAIN_DATABASE_URL", "sqlite://ours.db")];
+    assert_eq!(shown(&env, &[])["database_url"], "sqlite://ours.db");
+    let nested = [
+        ("ORDAIN_ACTIVITIES__CHARGE_PAYMENT__URL", "http://pay/"),
+        ("ORDAIN_ACTIVITIES__CHARGE_PAYMENT__TIMEOUT", "500ms"),
+        ("ORDAIN_ACTIVITIES__CHARGE_PAYMENT__HEADERS__X_KEY", "123"),
+    ];
+    let all = shown(&nested, &[]);
+    assert_eq!(all["activities"]["charge_payment"]["url"], "http://pay/");
+    assert!(!all.to_string().contains("123"), "a header's value is never shown: {all}");
+}
+
+#[test]
+fn a_setting_that_cannot_be_used_is_named_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |env: &[(&str, &str)], args: &[&str], words: &[&str]| {
+        let mut all = vec!["serve"];
+        all.extend(args);
+        let done = ordain(folder.path(), env, &all);
+        assert_eq!(done.status.code(), Some(2), "{args:?} {env:?}: {}", err(&done));
+        for word in words {
+            assert!(err(&done).contains(word), "{word:?} in {}", err(&done));
+        }
+    };
+    refused(&[("ORDAIN_BNID", "x")], &[], &["bnid", "environment"]);
+    refused(&[("ORDAIN_REVIEW_SECONDS", "soon")], &[], &["review_seconds", "ORDAIN_"]);
+    refused(&[("ORDAIN_REVIEW", "sometimes")], &[], &["review", "auto"]);
+    refused(&[], &["--bind", "nowhere"], &["bind"]);
+    refused(&[], &["--bind", "0.0.0.0:0"], &["bind", "--insecure"]);
+    refused(&[], &["--database-url", "mysql://x/y"], &["MySQL"]);
+    refused(&[], &["--database-url", "odd://x"], &["odd"]);
+    refused(&[], &["--config", "none.toml"], &["none.toml"]);
+    refused(&[], &["--log-level", "ordain=loud"], &["log_level"]);
+    refused(&[("ORDAIN_ACTIVITIES__CHARGE_PAYMENT__URL", "ftp://x")], &[], &["charge_payment", "ftp://x"]);
+    refused(&[("ORDAIN_ACTIVITIES__DANCE__URL", "http://x")], &[], &["dance"]);
+    refused(&[("ORDAIN_ACTIVITIES__CHARGE_PAYMENT__TIMEOUT", "long")], &[], &["timeout"]);
+    std::fs::write(folder.path().join("ordain.toml"), "[queues.shipping]\nsize = 3\n").unwrap();
+    refused(&[], &[], &["size", "ordain.toml"]);
+    assert!(!folder.path().join("ordain.db").exists(), "nothing is touched before the settings are right");
+}
+
+#[test]
+fn the_order_commands_do_what_they_say() {
+    let server = Server::start(&["--review-seconds", "0"], Vec::new());
+    let url = server.url();
+    let run = |args: &[&str]| {
+        let mut all = args.to_vec();
+        all.extend(["--url", &url]);
+        ordain(server.folder(), &[], &all)
+    };
+    let json = |args: &[&str]| -> Value {
+        let mut all = args.to_vec();
+        all.extend(["-o", "json"]);
+        let done = run(&all);
+        assert_eq!(done.status.code(), Some(0), "{args:?}: {}", err(&done));
+        serde_json::from_str(&out(&done)).unwrap()
+    };
+    let done = json(&["start-workflow", "o-1", "pay-1", "--amount", "49.90", "--line", "1 Main", "--wait", "20"]);
+    assert_eq!((&done["state"], &done["payment"]["amount"]), (&"completed".into(), &"49.90".into()));
+    json(&["start-workflow", "o-2", "--review", "manual", "--metadata", "shop=a"]);
+    assert_eq!(json(&["status", "o-2", "--wait", "20", "--until", "in_review"])["state"], "in_review");
+    let moved =
+        json(&["update-address", "o-2", "--street", "2 Side", "--city", "X", "--zip", "12345", "--country", "US"]);
+    assert_eq!(moved["address"]["zip_code"], "12345");
+    assert_eq!(json(&["pause", "o-2"])["paused"], true);
+    assert_eq!(json(&["resume", "o-2"])["paused"], false);
+    json(&["approve", "o-2"]);
+    assert_eq!(json(&["status", "o-2", "--wait", "20"])["state"], "completed");
+    json(&["start-workflow", "o-3", "--review", "manual"]);
+    assert_eq!(json(&["cancel", "o-3", "--reason", "no"])["state"], "cancelled");
+    assert_eq!(json(&["list", "--state", "completed"])["orders"].as_array().unwrap().len(), 2);
+    assert_eq!(json(&["state", "o-1", "--seq", "1"])["seq"], 1);
+    assert!(json(&["history", "o-1"])["events"].as_array().unwrap().len() > 10);
+    assert!(json(&["history", "o-1/shipping/1"])["events"].as_array().unwrap().len() > 3);
+    assert!(json(&["describe", "o-1"])["retry"]["activities"]["charge_payment"]["timeout_ms"].is_u64());
+    let refused = run(&["retry", "o-1"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(err(&refused).contains("order_not_retriable"), "{}", err(&refused));
+    for args in [&["list"][..], &["status", "o-1"], &["history", "o-1"], &["describe", "o-2"], &["health"]] {
+        let shown = run(args);
+        assert_eq!(shown.status.code(), Some(0));
+        assert!(!out(&shown).contains('\u{1b}'), "no colours where there is no terminal");
+    }
+    assert!(out(&run(&["list"])).contains("o-3"));
+    let verified = server.verify();
+    assert!(verified.status.success(), "{}", err(&verified));
+}
+
+#[test]
+fn documents_and_completions_are_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let openapi: Value = serde_json::from_str(&out(&ordain(folder.path(), &[], &["openapi"]))).unwrap();
+    assert!(openapi["paths"]["/orders/{order_id}/start"].is_object());
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(out(&ordain(folder.path(), &[], &["completions", shell])).contains("start-workflow"), "{shell}");
+    }
+}
