@@ -20,5 +20,6 @@ pub use facts::{FactRecord, KernelFact};
 pub use family::{Commit, Family, IdSource, Member, Stepped, Transition};
 pub use machine::{ActivityCall, ChildStart, CodecError, Cx, Input, Machine, Step, Waiting};
 pub use registry::{Registry, RestoreError};
+pub(crate) use retry::mix;
 pub use retry::{Policies, RetryPolicy};
 pub use workflow::{ClockMode, Message, Persistence, Recipient, Rejection, Stimulus, View, Wish, Workflow};
