@@ -247,9 +247,16 @@ impl<W: Workflow> Instance<W> {
         if counts { self.core.clock.deadline() } else { None }
     }
 
+    /// Lets a parked one go on. What was under way when it was parked is asked again: its result was not taken.
+    fn unstick(&mut self, step: &mut Step, cx: &Cx<'_>) -> Result<(), Rejection> {
+        self.emit_kernel(&KernelFact::Unstuck {}, step, cx)?;
+        step.calls.extend(self.outstanding());
+        Ok(())
+    }
+
     fn retry(&mut self, step: &mut Step, cx: &Cx<'_>) -> Result<(), Rejection> {
         if self.core.stuck.is_some() {
-            return self.emit_kernel(&KernelFact::Unstuck {}, step, cx);
+            return self.unstick(step, cx);
         }
         if self.state.is_retriable() {
             self.emit_kernel(&KernelFact::RetryRequested {}, step, cx)?;
@@ -270,7 +277,7 @@ impl<W: Workflow> Instance<W> {
         match input {
             Input::Signal { name, payload } => {
                 if self.core.stuck.is_some() && self.state.frees_when_stuck(name) {
-                    self.emit_kernel(&KernelFact::Unstuck {}, step, cx)?;
+                    self.unstick(step, cx)?;
                 }
                 self.decide(&Stimulus::Signal { name, payload }, step, cx)?;
             }
