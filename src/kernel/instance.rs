@@ -8,7 +8,7 @@ use super::facts::{FactRecord, KernelFact};
 use super::machine::{ActivityCall, ChildStart, CodecError, Cx, Input, Machine, Step, Waiting};
 use super::retry::seed;
 use super::workflow::{ClockMode, Persistence, Rejection, Stimulus, View, Wish, Workflow};
-use crate::model::{Failure, Name, PaymentRow, RunId, Timestamp, WorkflowId};
+use crate::model::{Failure, FailureKind, Name, PaymentRow, RunId, Timestamp, WorkflowId};
 
 /// The shortest time an attempt is given, in ms, however near the deadline is.
 const ATTEMPT_MS_MIN: u64 = 50;
@@ -199,7 +199,12 @@ impl<W: Workflow> Instance<W> {
             _ => None,
         });
         let persistence = wished.unwrap_or(Persistence::Policy);
-        let tries = self.core.activities.get(activity).map_or(1, |run| run.tries);
+        let run = self.core.activities.get(activity);
+        let tries = run.map_or(1, |run| run.tries);
+        // The call was made twice, and this speaks of the second: what became of the first is not known.
+        let doubtful = run.is_some_and(|run| run.recovered) && failure.kind.claims_no_effect();
+        let kind = if doubtful { FailureKind::UnknownOutcome } else { failure.kind };
+        let failure = &Failure { kind, ..failure.clone() };
         let spread = seed(&[self.core.id.as_str(), activity], u64::from(attempt));
         let wait = cx.policies.of(activity).next_wait_ms(failure, tries, persistence, spread);
         let fact = KernelFact::ActivityFailed {
@@ -250,6 +255,7 @@ impl<W: Workflow> Instance<W> {
     /// Lets a parked one go on. What was under way when it was parked is asked again: its result was not taken.
     fn unstick(&mut self, step: &mut Step, cx: &Cx<'_>) -> Result<(), Rejection> {
         self.emit_kernel(&KernelFact::Unstuck {}, step, cx)?;
+        self.core.mark_recovered();
         step.calls.extend(self.outstanding());
         Ok(())
     }
