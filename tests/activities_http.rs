@@ -72,10 +72,6 @@ fn call(attempt: u32) -> ActivityCall {
     }
 }
 
-fn recovered() -> ActivityCall {
-    ActivityCall { recovered: true, ..call(2) }
-}
-
 /// The failure that a reply becomes; none where it is taken as done.
 async fn failure(reply: Reply) -> Option<Failure> {
     Fixed::new(reply).call(call(1)).await.err()
@@ -210,17 +206,6 @@ async fn tls_spoken_to_one_who_does_not_is_never_taken_as_done() {
     let failure = ask(&url, call(1)).await.unwrap_err();
     assert!(matches!(failure.kind, FailureKind::Unreachable | FailureKind::UnknownOutcome), "{failure:?}");
     assert!(host.asked().is_empty());
-}
-
-#[actix_web::test]
-async fn after_a_crash_nothing_claims_that_there_was_no_effect() {
-    let limited = Fixed::new(Reply::new(429, "").with("retry-after", "2"));
-    let failure = limited.call(recovered()).await.unwrap_err();
-    assert_eq!((failure.kind, failure.retry_after_ms), (FailureKind::UnknownOutcome, Some(2_000)));
-    limited.host.down();
-    assert_eq!(limited.call(recovered()).await.unwrap_err().kind, FailureKind::UnknownOutcome);
-    let done = Fixed::new(Reply::new(200, "{}"));
-    assert_eq!(done.call(recovered()).await, Ok(json!({})));
 }
 
 #[actix_web::test]

@@ -17,11 +17,11 @@ pub use http::{HttpActivity, SettingError};
 pub use simulated::{DECLINED, Simulated};
 pub use validate::{Receive, Validate};
 
-use futures_util::future::{FutureExt, LocalBoxFuture};
+use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
 
 use crate::kernel::ActivityCall;
-use crate::model::{Failure, FailureKind};
+use crate::model::Failure;
 use crate::workflows::{order::activity, shipping};
 
 /// Something a workflow can have done. Shared by the arbiters of a pool; each call runs on one of them, so its future
@@ -98,9 +98,8 @@ pub fn build(settings: &BTreeMap<String, ActivitySettings>, chaos: Chaos) -> Res
     }
     let mut activities = Activities::default();
     let mut add = |name: &str, inner: Arc<dyn Activity>| {
-        let honest: Arc<dyn Activity> = Arc::new(Honest(inner));
         let chaotic = chaos.mode != ChaosMode::Off;
-        activities.add(name, if chaotic { Arc::new(chaos::Chaotic { inner: honest, chaos }) } else { honest });
+        activities.add(name, if chaotic { Arc::new(chaos::Chaotic { inner, chaos }) } else { inner });
     };
     for (name, activity) in inside {
         add(name, activity);
@@ -117,23 +116,4 @@ pub fn build(settings: &BTreeMap<String, ActivitySettings>, chaos: Chaos) -> Res
         }
     }
     Ok(activities)
-}
-
-/// Says no more than is known: a call that may have been made before a crash may have had its effect then, whatever
-/// became of it now.
-struct Honest(Arc<dyn Activity>);
-
-impl Activity for Honest {
-    fn call(&self, call: ActivityCall) -> LocalBoxFuture<'static, Result<Value, Failure>> {
-        let recovered = call.recovered;
-        let outcome = self.0.call(call);
-        let seen = move |mut failure: Failure| {
-            let claims_no_effect = matches!(failure.kind, FailureKind::Unreachable | FailureKind::RateLimited);
-            if recovered && claims_no_effect {
-                failure.kind = FailureKind::UnknownOutcome;
-            }
-            failure
-        };
-        outcome.map(move |outcome| outcome.map_err(seen)).boxed_local()
-    }
 }

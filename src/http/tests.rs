@@ -280,6 +280,7 @@ async fn the_openapi_document_knows_every_route_and_every_route_is_there() {
             "POST /orders/{order_id}/start",
             "GET /orders/{order_id}/state",
             "GET /orders/{order_id}/status",
+            "GET /policies",
             "GET /readyz",
             "GET /stats",
             "GET /workflows/{id}",

@@ -25,6 +25,10 @@ pub struct ActivityRun {
     pub since: Timestamp,
     /// When the newest was.
     pub scheduled_at: Timestamp,
+    /// It was found on disk or parked: the call may have been made before, whatever the next answer says. Not stored:
+    /// what is read from the store is always in this position.
+    #[serde(skip)]
+    pub recovered: bool,
     #[serde(flatten)]
     pub phase: Phase,
 }
@@ -116,6 +120,7 @@ impl Core {
                     timeout_ms: *timeout_ms,
                     since: before.map_or(at, |run| run.since),
                     scheduled_at: at,
+                    recovered: false,
                     phase: Phase::Running,
                 };
                 self.activities.insert(activity.clone(), run);
@@ -163,6 +168,11 @@ impl Core {
                 self.renew_deadline(at);
             }
         }
+    }
+
+    /// What is outstanding may have been called before this.
+    pub(super) fn mark_recovered(&mut self) {
+        self.activities.values_mut().for_each(|run| run.recovered = true);
     }
 
     fn renew_deadline(&mut self, at: Timestamp) {

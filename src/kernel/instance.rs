@@ -8,7 +8,7 @@ use super::facts::{FactRecord, KernelFact};
 use super::machine::{ActivityCall, ChildStart, CodecError, Cx, Document, Input, Live, Machine, Step, Waiting};
 use super::retry::{Pace, seed};
 use super::workflow::{ClockMode, Persistence, Rejection, Stimulus, View, Wish, Workflow};
-use crate::model::{Failure, Name, PaymentRow, RunId, Timestamp, WorkflowId};
+use crate::model::{Failure, FailureKind, Name, PaymentRow, RunId, Timestamp, WorkflowId};
 
 /// The shortest time an attempt is given, in ms, however near the deadline is.
 const ATTEMPT_MS_MIN: u64 = 50;
@@ -206,6 +206,10 @@ impl<W: Workflow> Instance<W> {
         let persistence = wished.unwrap_or(Persistence::Policy);
         let run = self.core.activities.get(activity);
         let (tries, elapsed_ms) = run.map_or((1, 0), |run| (run.tries.max(1), cx.now.ms_since(run.scheduled_at)));
+        // The call was made twice, and this speaks of the second: what became of the first is not known.
+        let doubtful = run.is_some_and(|run| run.recovered) && failure.kind.claims_no_effect();
+        let kind = if doubtful { FailureKind::UnknownOutcome } else { failure.kind };
+        let failure = &Failure { kind, ..failure.clone() };
         let seed = seed(&[self.core.id.as_str(), activity], u64::from(attempt));
         let pace = Pace { elapsed_ms, left_ms: self.left_ms(cx.now), seed };
         let wait = cx.policies.of(activity).next_wait_ms(failure, tries, persistence, pace);
@@ -254,9 +258,17 @@ impl<W: Workflow> Instance<W> {
         if counts { self.core.clock.deadline() } else { None }
     }
 
+    /// Lets a parked one go on. What was under way when it was parked is asked again: its result was not taken.
+    fn unstick(&mut self, step: &mut Step, cx: &Cx<'_>) -> Result<(), Rejection> {
+        self.emit_kernel(&KernelFact::Unstuck {}, step, cx)?;
+        self.core.mark_recovered();
+        step.calls.extend(self.outstanding());
+        Ok(())
+    }
+
     fn retry(&mut self, step: &mut Step, cx: &Cx<'_>) -> Result<(), Rejection> {
         if self.core.stuck.is_some() {
-            return self.emit_kernel(&KernelFact::Unstuck {}, step, cx);
+            return self.unstick(step, cx);
         }
         if self.state.is_retriable() {
             self.emit_kernel(&KernelFact::RetryRequested {}, step, cx)?;
@@ -277,7 +289,7 @@ impl<W: Workflow> Instance<W> {
         match input {
             Input::Signal { name, payload } => {
                 if self.core.stuck.is_some() && self.state.frees_when_stuck(name) {
-                    self.emit_kernel(&KernelFact::Unstuck {}, step, cx)?;
+                    self.unstick(step, cx)?;
                 }
                 self.decide(&Stimulus::Signal { name, payload }, step, cx)?;
             }

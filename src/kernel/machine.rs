@@ -162,9 +162,11 @@ pub trait Machine: Debug + Send {
     fn next_timer(&self) -> Option<Timestamp>;
 
     /// When it must be brought back to life after a restart: at once (the instant 0) while a call is outstanding,
-    /// else at its next timer; never where only a signal helps.
+    /// else at its next timer; never where only a signal helps, as while it is stuck.
     fn wake_at(&self) -> Option<Timestamp> {
-        let outstanding = self.core().activities.values().any(|run| run.phase == super::core::Phase::Running);
+        let core = self.core();
+        let running = || core.activities.values().any(|run| run.phase == super::core::Phase::Running);
+        let outstanding = core.stuck.is_none() && running();
         if outstanding { Some(Timestamp(0)) } else { self.next_timer() }
     }
 }

@@ -48,8 +48,9 @@ impl Registry {
                 Ok((Box::new(instance), step))
             },
             restore: |snapshot| {
-                let instance = serde_json::from_str::<Instance<W>>(snapshot)
+                let mut instance = serde_json::from_str::<Instance<W>>(snapshot)
                     .map_err(|source| CodecError { what: format!("snapshot of a {}", W::KIND), source })?;
+                instance.core.mark_recovered();
                 Ok(Box::new(instance))
             },
             reborn: |id, run_id, parent, fact, at| {

@@ -53,6 +53,11 @@ impl FailureKind {
         matches!(self, Self::Timeout | Self::UnknownOutcome | Self::Panic)
     }
 
+    /// Whether it says that this attempt had no effect, but not that no attempt has. A refusal says both.
+    pub fn claims_no_effect(self) -> bool {
+        !self.in_doubt() && self.class() != RetryClass::Never
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Validation => "validation",

@@ -22,7 +22,7 @@ use super::shared::SharedRef;
 use super::{QueueOptions, options};
 use crate::activities::Activities;
 use crate::kernel::ActivityCall;
-use crate::model::{Failure, FailureKind, Name, WorkflowId};
+use crate::model::{Failure, FailureKind, Name, RunId, WorkflowId};
 
 /// Calls to make, from one shard.
 #[derive(Message)]
@@ -159,6 +159,12 @@ impl Pool {
     fn end(&mut self, head: Head, outcome: Outcome, ctx: &mut Context<Self>) {
         self.in_flight.remove(&(head.workflow_id.clone(), head.activity.clone(), head.attempt));
         let kind = outcome.as_ref().err().map_or("none", |failure| failure.kind.as_str());
+        tracing::debug!(
+            order_id = head.workflow_id.root(), workflow_id = %head.workflow_id, run_id = %head.run_id, seq = head.seq,
+            activity = %head.activity, attempt = head.attempt, failure = kind,
+            message = outcome.as_ref().err().map(|failure| failure.message.as_str()),
+            "an attempt has ended"
+        );
         counter!("ordain_activity_attempts_total", "activity" => head.activity.clone(), "failure" => kind).increment(1);
         let Head { shard, workflow_id, activity, attempt, .. } = head;
         histogram!("ordain_activity_seconds", "activity" => activity.clone())
@@ -197,6 +203,8 @@ impl Pool {
 struct Head {
     shard: usize,
     workflow_id: WorkflowId,
+    run_id: RunId,
+    seq: u64,
     activity: Name,
     attempt: u32,
     began: Instant,
@@ -205,7 +213,8 @@ struct Head {
 impl Head {
     fn of(shard: usize, call: &ActivityCall) -> Self {
         let (workflow_id, activity) = (call.workflow_id.clone(), call.activity.clone());
-        Self { shard, workflow_id, activity, attempt: call.attempt, began: Instant::now() }
+        let (run_id, seq, attempt) = (call.run_id, call.seq, call.attempt);
+        Self { shard, workflow_id, run_id, seq, activity, attempt, began: Instant::now() }
     }
 }
 

@@ -1,0 +1,97 @@
+//! What must hold after every step, whatever happened before. Each check names what it found in a sentence.
+
+use super::store::Store;
+use super::world::Account;
+use crate::kernel::{Commit, Family, Registry};
+use crate::model::{PaymentStatus, WorkflowId};
+
+/// A commit that is stored, and the family it led to.
+///
+/// # Errors
+/// A sentence that names what does not hold.
+pub fn step(store: &Store, next: &Family, commit: &Commit) -> Result<(), String> {
+    for call in &commit.calls {
+        if !store.has_intent(call) {
+            return Err(format!("{}: {} is called without its intent on disk", call.workflow_id, call.activity));
+        }
+    }
+    for member in next.members() {
+        let machine = member.machine.as_ref();
+        let id = &machine.core().id;
+        let row = store.row(id).ok_or_else(|| format!("{id} is alive and not stored"))?;
+        if (row.seq, row.state, row.wake_at) != (machine.core().seq, machine.state_name(), machine.wake_at()) {
+            return Err(format!("{id}: memory and store differ"));
+        }
+        if !machine.is_terminal() && machine.waiting_for().is_empty() {
+            return Err(format!("{id}: {} waits for nothing", machine.state_name()));
+        }
+    }
+    Ok(())
+}
+
+/// A family that something must wake again: a call under way, a timer, or a signal it names.
+///
+/// # Errors
+/// A sentence that names what does not hold.
+pub fn wakes(family: &Family, in_flight: impl Fn(&WorkflowId, &str, u32) -> bool) -> Result<(), String> {
+    let mut alive = family.root().machine.is_terminal() || family.next_timer().is_some();
+    for call in family.outstanding() {
+        if !in_flight(&call.workflow_id, &call.activity, call.attempt) {
+            return Err(format!("{}: nobody makes {} {}", call.workflow_id, call.activity, call.attempt));
+        }
+        alive = true;
+    }
+    let signals = || family.members().iter().any(|m| m.machine.waiting_for().iter().any(|w| w.kind == "signal"));
+    if alive || signals() { Ok(()) } else { Err(format!("{}: nothing will wake it", family.root().machine.core().id)) }
+}
+
+/// Money and parcel agree with the state of an order, ended or not.
+///
+/// # Errors
+/// A sentence that names what does not hold.
+pub fn money(family: &Family, account: &Account) -> Result<(), String> {
+    let root = family.root().machine.as_ref();
+    let state = root.state_name();
+    let wrong = |what: &str| Err(format!("{} is {state}: {what}: {account:?}", root.core().id));
+    if !root.is_terminal() {
+        return Ok(());
+    }
+    let (paid, shipped) = (account.holds_money(), account.parcels.len());
+    let status = root.payment().map(|p| p.status);
+    if family.members().len() > 1 || !family.outstanding().is_empty() || family.next_timer().is_some() {
+        return wrong("it has ended with work left");
+    }
+    if state == "completed" {
+        let right = paid && shipped == 1 && status == Some(PaymentStatus::Charged);
+        return if right { Ok(()) } else { wrong("money or parcel is missing") };
+    }
+    if paid || shipped > 0 || matches!(status, Some(PaymentStatus::Charged | PaymentStatus::Unknown)) {
+        return wrong("a charge stands, or a parcel went");
+    }
+    Ok(())
+}
+
+/// The state of each of the family is the fold of its facts, and its snapshot reads back as itself.
+///
+/// # Errors
+/// A sentence that names what does not hold.
+pub fn fold(store: &Store, registry: &Registry, root: &WorkflowId) -> Result<(), String> {
+    for (_, row) in store.family_rows(root) {
+        let id = &row.id;
+        let facts = store.facts(id)?;
+        if facts.len() as u64 != row.seq {
+            return Err(format!("{id}: {} facts, but seq {}", facts.len(), row.seq));
+        }
+        let parent = row.parent.clone();
+        let folded = registry.fold(row.kind, id, row.run_id, parent, facts.iter().map(|(f, at)| (f, *at)));
+        let folded = folded.and_then(|m| Ok(m.snapshot()?)).map_err(|e| format!("{id}: {e}"))?;
+        if folded != row.snapshot {
+            return Err(format!("{id}: the fold of its facts\n  {folded}\ndiffers from its state\n  {}", row.snapshot));
+        }
+        let again = registry.restore(row.kind, &row.snapshot).and_then(|m| Ok(m.snapshot()?));
+        if again.map_err(|e| format!("{id}: {e}"))? != row.snapshot {
+            return Err(format!("{id}: its snapshot does not read back as itself: {}", row.snapshot));
+        }
+    }
+    Ok(())
+}

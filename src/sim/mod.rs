@@ -1,0 +1,70 @@
+//! The third host: time, disk, people and the outside world are make-believe, the kernel and the workflows are real.
+//!
+//! One seed tells one story: a process with a few orders, an outside world that fails and lies, people who send
+//! signals at any instant, crashes of the process that lose all that was not committed. After every step it is checked
+//! what must hold; a [`Violation`] carries the seed and the story. No I/O, no clock, no threads.
+
+pub mod checks;
+mod fate;
+mod host;
+mod people;
+mod plan;
+mod queue;
+mod rng;
+mod store;
+mod story;
+mod world;
+
+use std::fmt;
+
+pub use plan::Plan;
+pub use rng::Rng;
+pub use store::{Batch, Row, Store};
+pub use world::{Account, Reply, World};
+
+/// How a simulation ended in which all held that must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Orders that lived to their end.
+    pub lives: u64,
+    /// Inputs that were taken or refused.
+    pub steps: u64,
+    /// Facts that were stored.
+    pub facts: u64,
+    /// Times the process died.
+    pub crashes: u64,
+    /// How many orders ended in each state: completed, cancelled, failed, timed out.
+    pub ends: [u64; 4],
+    /// A hash of everything stored, in order: the same seed and plan give the same.
+    pub trace_hash: u64,
+}
+
+/// Something that must always hold did not.
+#[derive(Debug, Clone)]
+pub struct Violation {
+    pub seed: u64,
+    pub step: u64,
+    pub what: String,
+    /// All that happened up to it, a line each.
+    pub story: Vec<String>,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for line in &self.story {
+            writeln!(f, "  {line}")?;
+        }
+        write!(f, "seed {}, step {}: {}", self.seed, self.step, self.what)
+    }
+}
+
+impl std::error::Error for Violation {}
+
+/// Lives through one story. Deterministic: nothing but the seed and the plan goes in.
+///
+/// # Errors
+/// The [`Violation`], where something that must always hold does not.
+pub fn run(seed: u64, plan: &Plan) -> Result<Outcome, Box<Violation>> {
+    // The story is told only where there is something to tell: the second time it goes exactly as the first.
+    host::Host::new(seed, plan, false).run().or_else(|_| host::Host::new(seed, plan, true).run())
+}
