@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Activity;
-use crate::kernel::ActivityCall;
+use crate::kernel::{ActivityCall, mix, seed};
 use crate::model::{Failure, FailureKind};
 
 /// How badly the outside world behaves.
@@ -47,14 +47,9 @@ enum Fate {
 impl Chaos {
     /// A draw out of the seed and the attempt alone.
     fn fate(self, call: &ActivityCall) -> Fate {
-        let text = format!("{}/{}/{}/{}", self.seed, call.workflow_id, call.activity, call.attempt);
-        // FNV-1a, then the finalizer of SplitMix64, to spread what differs in the last byte.
-        let hash =
-            text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
-        let mut z = hash.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let percent = (z ^ (z >> 31)) % 100;
+        let attempt = seed(&[call.workflow_id.as_str(), &call.activity], u64::from(call.attempt));
+        let draw = mix(attempt ^ mix(self.seed));
+        let percent = draw % 100;
         match (self.mode, percent) {
             (ChaosMode::Flaky, 0..33) => Fate::FailBefore,
             (ChaosMode::Flaky, 33..67) => Fate::Hang,
@@ -62,7 +57,7 @@ impl Chaos {
             (ChaosMode::Rough, 15..30) => Fate::FailAfter,
             (ChaosMode::Rough, 30..35) => Fate::Hang,
             (ChaosMode::Rough, 35..40) => Fate::Garbage,
-            (ChaosMode::Rough, 40..70) => Fate::Slow(Duration::from_millis((z >> 40) % 200)),
+            (ChaosMode::Rough, 40..70) => Fate::Slow(Duration::from_millis((draw >> 40) % 200)),
             (ChaosMode::Off | ChaosMode::Flaky | ChaosMode::Rough, _) => Fate::Fine,
         }
     }

@@ -20,8 +20,8 @@ pub use facts::{FactRecord, KernelFact};
 pub use family::{Commit, Family, IdSource, Member, Stepped, Transition};
 pub use machine::{ActivityCall, ChildStart, CodecError, Cx, Document, Input, Live, Machine, Step, Waiting};
 pub use registry::{Registry, RestoreError};
-pub(crate) use retry::mix;
 pub use retry::{Policies, RetryPolicy};
+pub(crate) use retry::{mix, seed};
 pub use workflow::{
     ClockMode, Message, Persistence, Recipient, Rejection, START_AGAIN, Stimulus, View, Wish, Workflow,
 };
