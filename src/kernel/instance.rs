@@ -5,10 +5,10 @@ use serde_json::Value;
 
 use super::core::{Core, Phase};
 use super::facts::{FactRecord, KernelFact};
-use super::machine::{ActivityCall, ChildStart, CodecError, Cx, Document, Input, Live, Machine, Step, Waiting};
+use super::machine::{ActivityCall, ChildStart, CodecError, Cx, Input, Machine, Step};
 use super::retry::{Pace, seed};
 use super::workflow::{ClockMode, Persistence, Rejection, Stimulus, View, Wish, Workflow};
-use crate::model::{Failure, FailureKind, Name, PaymentRow, RunId, Timestamp, WorkflowId};
+use crate::model::{Failure, FailureKind, Name, RunId, Timestamp, WorkflowId};
 
 /// The shortest time an attempt is given, in ms, however near the deadline is.
 const ATTEMPT_MS_MIN: u64 = 50;
@@ -88,12 +88,12 @@ impl<W: Workflow> Instance<W> {
         }
     }
 
-    fn fold_event(&mut self, event: &W::Event, at: Timestamp) {
+    pub(super) fn fold_event(&mut self, event: &W::Event, at: Timestamp) {
         self.state.evolve(event, at);
         self.after_fact(at);
     }
 
-    fn fold_kernel(&mut self, fact: &KernelFact, at: Timestamp) {
+    pub(super) fn fold_kernel(&mut self, fact: &KernelFact, at: Timestamp) {
         if let KernelFact::Resumed { paused_ms } = fact {
             self.state.shift_timers(*paused_ms);
         }
@@ -123,7 +123,7 @@ impl<W: Workflow> Instance<W> {
     }
 
     /// Follows the state to rest, then schedules what it wishes for.
-    fn settle(&mut self, step: &mut Step, cx: &Cx<'_>) -> Result<(), Rejection> {
+    pub(super) fn settle(&mut self, step: &mut Step, cx: &Cx<'_>) -> Result<(), Rejection> {
         while let Some(event) = self.state.advance(&self.view(cx)) {
             if step.facts.len() >= FACTS_PER_STEP_MAX {
                 return Err(Rejection::new("workflow_restless", "the workflow does not come to rest"));
@@ -165,7 +165,7 @@ impl<W: Workflow> Instance<W> {
         }
     }
 
-    fn call_of(&self, activity: &str, recovered: bool) -> Option<ActivityCall> {
+    pub(super) fn call_of(&self, activity: &str, recovered: bool) -> Option<ActivityCall> {
         let (name, run) = self.core.activities.get_key_value(activity)?;
         Some(ActivityCall {
             workflow_id: self.core.id.clone(),
@@ -186,7 +186,7 @@ impl<W: Workflow> Instance<W> {
     }
 
     /// Whether a result belongs to the attempt that is outstanding; any other is a repetition or comes too late.
-    fn is_current(&self, activity: &str, attempt: u32) -> bool {
+    pub(super) fn is_current(&self, activity: &str, attempt: u32) -> bool {
         self.core.stuck.is_none()
             && self.core.activities.get(activity).is_some_and(|r| r.attempt == attempt && r.phase == Phase::Running)
     }
@@ -253,7 +253,7 @@ impl<W: Workflow> Instance<W> {
         Ok(())
     }
 
-    fn deadline(&self) -> Option<Timestamp> {
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
         let counts = self.state.clock_mode() == ClockMode::Running && !self.core.deadline_passed;
         if counts { self.core.clock.deadline() } else { None }
     }
@@ -284,7 +284,7 @@ impl<W: Workflow> Instance<W> {
         ))
     }
 
-    fn take(&mut self, input: &Input, step: &mut Step, cx: &Cx<'_>) -> Result<(), Rejection> {
+    pub(super) fn take(&mut self, input: &Input, step: &mut Step, cx: &Cx<'_>) -> Result<(), Rejection> {
         let ended = || Rejection::new("already_ended", "it has ended");
         match input {
             Input::Signal { name, payload } => {
@@ -327,130 +327,12 @@ impl<W: Workflow> Instance<W> {
     }
 }
 
-impl<W: Workflow> Machine for Instance<W> {
-    fn kind(&self) -> &'static str {
-        W::KIND
-    }
-
-    fn core(&self) -> &Core {
-        &self.core
-    }
-
-    fn step(&mut self, input: &Input, cx: &Cx<'_>) -> Result<Step, Rejection> {
-        let mut step = Step::default();
-        self.take(input, &mut step, cx)?;
-        if !step.facts.is_empty() {
-            self.settle(&mut step, cx)?;
-            // What was scheduled and dropped again within the step must not be called.
-            step.calls.retain(|call| self.is_current(&call.activity, call.attempt));
-        }
-        Ok(step)
-    }
-
-    fn replay(&mut self, fact: &FactRecord, at: Timestamp) -> Result<(), CodecError> {
-        if KernelFact::TYPES.contains(&fact.kind.as_str()) {
-            self.fold_kernel(&decode(fact)?, at);
-        } else {
-            self.fold_event(&decode(fact)?, at);
-        }
-        Ok(())
-    }
-
-    fn boxed(&self) -> Box<dyn Machine> {
-        Box::new(self.clone())
-    }
-
-    fn state_name(&self) -> &'static str {
-        if self.core.stuck.is_some() && !self.state.is_terminal() { "stuck" } else { self.state.state_name() }
-    }
-
-    fn is_terminal(&self) -> bool {
-        self.state.is_terminal()
-    }
-
-    fn snapshot(&self) -> Result<String, CodecError> {
-        serde_json::to_string(self)
-            .map_err(|source| CodecError { what: format!("snapshot of {}", self.core.id), source })
-    }
-
-    fn document(&self, children: &[&dyn Machine], live: Option<&Live>) -> Result<Document, CodecError> {
-        let document = self.state.document(&self.core, children, live);
-        document.map_err(|source| CodecError { what: format!("document of {}", self.core.id), source })
-    }
-
-    fn payment(&self) -> Option<PaymentRow> {
-        self.state.payment()
-    }
-
-    fn waiting_for(&self) -> Vec<Waiting> {
-        if self.state.is_terminal() {
-            return Vec::new();
-        }
-        let base = |kind, name: &str| Waiting {
-            kind,
-            name: name.to_owned(),
-            attempt: None,
-            since: None,
-            until: None,
-            last_error: None,
-        };
-        let mut all = Vec::new();
-        if let Some(since) = self.core.paused_at {
-            all.push(Waiting { since: Some(since), ..base("signal", "resume") });
-        }
-        if self.core.stuck.is_some() {
-            all.push(base("signal", "retry"));
-        }
-        for (name, run) in &self.core.activities {
-            let until = match run.phase {
-                Phase::Running => None,
-                Phase::Backoff { until } => Some(until),
-            };
-            let last_error = self.core.recent_errors.iter().rev().find(|e| e.activity == *name).cloned();
-            let (attempt, since) = (Some(run.attempt), Some(run.since));
-            all.push(Waiting { attempt, since, until, last_error, ..base("activity", name) });
-        }
-        for wish in self.state.wishes() {
-            match wish {
-                Wish::Activity { .. } => {}
-                Wish::Timer { name, due } => all.push(Waiting { until: Some(due), ..base("timer", name) }),
-                Wish::Signal { name } => all.push(base("signal", name)),
-                Wish::Child { id, .. } => all.push(base("child", id.as_str())),
-            }
-        }
-        all
-    }
-
-    fn outstanding(&self) -> Vec<ActivityCall> {
-        if self.core.stuck.is_some() {
-            return Vec::new();
-        }
-        let running = self.core.activities.iter().filter(|(_, run)| run.phase == Phase::Running);
-        running.filter_map(|(name, _)| self.call_of(name, true)).collect()
-    }
-
-    fn next_timer(&self) -> Option<Timestamp> {
-        if self.core.is_held() || self.state.is_terminal() {
-            return None;
-        }
-        let timers = self.state.wishes().into_iter().filter_map(|wish| match wish {
-            Wish::Timer { due, .. } => Some(due),
-            _ => None,
-        });
-        let backoffs = self.core.activities.values().filter_map(|run| match run.phase {
-            Phase::Backoff { until } => Some(until),
-            Phase::Running => None,
-        });
-        timers.chain(backoffs).chain(self.deadline()).min()
-    }
-}
-
 fn encode(fact: &impl Serialize) -> Result<String, Rejection> {
     // Facts are plain data; failing to write one is a bug, and is refused rather than stored in part.
     serde_json::to_string(fact).map_err(|e| Rejection::new("fact_not_writable", e.to_string()))
 }
 
-fn decode<T: serde::de::DeserializeOwned>(fact: &FactRecord) -> Result<T, CodecError> {
+pub(super) fn decode<T: serde::de::DeserializeOwned>(fact: &FactRecord) -> Result<T, CodecError> {
     let what = || format!("fact {}", fact.kind);
     let text = serde_json::to_string(fact).map_err(|source| CodecError { what: what(), source })?;
     serde_json::from_str(&text).map_err(|source| CodecError { what: what(), source })

@@ -8,6 +8,7 @@ mod clock;
 mod core;
 mod facts;
 mod family;
+mod hosted;
 mod instance;
 mod machine;
 mod registry;

@@ -14,99 +14,23 @@ use metrics::gauge;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
+use super::command::{Answer, Command, EngineError, IdempotencyKey, Until};
 use super::live::{document, passivated};
+use super::messages::{Ask, Pools, Query};
 use super::pool::Pool;
 use super::readers::Readers;
-use super::shard::{Ask, Pools, Query, Shard};
+use super::shard::Shard;
 use super::shared::{Clock, Ids, Shared, SharedRef};
 use super::timers::FarTimer;
 use super::{Options, journal, outcome};
 use crate::activities::Activities;
-use crate::kernel::{Document, Family, Registry, Rejection};
-use crate::model::{Name, PaymentId, WorkflowId};
+use crate::kernel::{Document, Family, Registry};
+use crate::model::{Name, WorkflowId};
 use crate::store::{Queries, Store, StoreError, StoredWorkflow};
 use crate::workflows::{order, shipping};
 
 /// The queue of activities whose own queue is not known.
 const DEFAULT_QUEUE: &str = "default";
-
-/// Something asked of one workflow.
-#[derive(Debug, Clone)]
-pub struct Command {
-    pub id: WorkflowId,
-    pub action: Action,
-    pub idempotency: Option<IdempotencyKey>,
-}
-
-#[derive(Debug, Clone)]
-pub enum Action {
-    /// `fingerprint`: a hash of the request, to tell a repetition from another start of the same id.
-    Start {
-        kind: &'static str,
-        input: Value,
-        fingerprint: String,
-    },
-    Signal {
-        name: Name,
-        payload: Value,
-    },
-    Pause,
-    Resume,
-    Retry,
-}
-
-/// A client's key for its request, and a hash of that request.
-#[derive(Debug, Clone)]
-pub struct IdempotencyKey {
-    pub key: String,
-    pub fingerprint: String,
-}
-
-/// The answer to a command that was taken, given once it is durable.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
-    /// False: it was so already, nothing new was stored.
-    pub changed: bool,
-    /// The status document as JSON text, `live` included.
-    pub document: String,
-}
-
-/// Until when a status request is held.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Until {
-    Terminal,
-    State(String),
-}
-
-/// Why a command or a read got no answer. Nothing was changed, unless it says [`EngineError::Timeout`].
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum EngineError {
-    #[error("there is no workflow of this id")]
-    NotFound,
-    #[error(transparent)]
-    Rejected(Rejection),
-    #[error("the payment id {0} belongs to another order")]
-    PaymentInUse(PaymentId),
-    #[error("the idempotency key was used for another request")]
-    KeyReused,
-    /// A limit was hit; try again after so many seconds.
-    #[error("overloaded: {what}")]
-    Overloaded { what: &'static str, retry_after_s: u32 },
-    #[error("shutting down")]
-    Draining,
-    /// The store is away.
-    #[error(transparent)]
-    Store(StoreError),
-    /// The actor crashed over this input and is being rebuilt.
-    #[error("the workflow's actor crashed and is being rebuilt: {0}")]
-    Crashed(String),
-    /// The same request was answered a moment ago, under the same idempotency key.
-    #[error("the request was answered already; ask again")]
-    AnswerExists,
-    /// No answer in time; the command may still take effect.
-    #[error("no answer in time")]
-    Timeout,
-}
 
 /// Why an engine cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -115,17 +39,6 @@ pub enum StartError {
     Thread(#[from] std::io::Error),
     #[error("the actors of a shard did not start")]
     Shard,
-}
-
-impl Until {
-    /// Whether a state is the one that is waited for.
-    pub fn is_met(&self, state: &str, terminal: bool) -> bool {
-        match self {
-            // Whatever was waited for, an end is the last that comes.
-            Self::Terminal => terminal,
-            Self::State(name) => terminal || name == state,
-        }
-    }
 }
 
 /// A running engine. Cheap to clone.

@@ -2,7 +2,7 @@
 
 use tokio::sync::oneshot;
 
-use super::engine::{Answer, Command, EngineError};
+use super::command::{Answer, Command, EngineError};
 use crate::kernel::Input;
 use crate::model::WorkflowId;
 

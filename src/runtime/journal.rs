@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use actix::Recipient;
 use metrics::histogram;
 
-use super::shard::Acks;
+use super::messages::Acks;
 use crate::model::{Timestamp, WorkflowId};
 use crate::store::{Journal, StoreError, Unit, Verdict};
 

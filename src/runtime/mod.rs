@@ -4,10 +4,13 @@
 //! answered and acted upon. No SQL here, and no HTTP.
 
 mod actor;
+mod command;
 mod engine;
 mod envelope;
 mod journal;
 mod live;
+mod local;
+mod messages;
 mod metrics;
 mod options;
 mod outcome;
@@ -17,7 +20,8 @@ mod shard;
 mod shared;
 mod timers;
 
-pub use engine::{Action, Answer, Command, Engine, EngineError, IdempotencyKey, StartError, Until};
+pub use command::{Action, Answer, Command, EngineError, IdempotencyKey, Until};
+pub use engine::{Engine, StartError};
 pub use metrics::describe as describe_metrics;
 pub use options::{Options, QueueOptions};
 

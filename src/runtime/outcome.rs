@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::engine::Answer;
+use super::command::Answer;
 use crate::kernel::Rejection;
 use crate::model::Name;
 

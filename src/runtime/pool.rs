@@ -17,7 +17,7 @@ use futures_util::task::noop_waker_ref;
 use metrics::{counter, gauge, histogram};
 use serde_json::Value;
 
-use super::shard::{Beyond, CallEnd, CallEnds};
+use super::messages::{Beyond, CallEnd, CallEnds};
 use super::shared::SharedRef;
 use super::{QueueOptions, options};
 use crate::activities::Activities;

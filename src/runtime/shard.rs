@@ -2,228 +2,28 @@
 //!
 //! An id belongs to one shard, so one instance never has two actors.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::hash_map::Entry as MapEntry;
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, SpawnHandle, Supervisor};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, SpawnHandle, Supervisor};
 use metrics::counter;
-use serde_json::Value;
-use tokio::sync::oneshot;
 
-use super::actor::{Deliver, Load, Look, Seen, WorkflowActor};
-use super::engine::{Answer, Command, EngineError, Until};
+use super::actor::{Load, WorkflowActor};
+use super::command::EngineError;
 use super::envelope::{Envelope, Work};
-use super::journal::Ack;
+use super::local::{Card, Local, NEAR_MS};
+use super::messages::{
+    Acks, Ask, Beyond, CallAgain, CallEnd, CallEnds, Committed, Deliver, Flush, Look, Pools, Query, Rearm, Rest,
+    Vacant, Wake,
+};
 use super::pool::{Pool, Run};
 use super::shared::SharedRef;
 use crate::kernel::{ActivityCall, Input};
-use crate::model::{Failure, Name, Timestamp, WorkflowId};
-use crate::store::StoredWorkflow;
-
-/// A command for one instance, and where its answer goes.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Ask {
-    pub command: Command,
-    pub reply: oneshot::Sender<Result<Answer, EngineError>>,
-}
-
-/// A look at one instance. `None` comes back where it is not alive; SQL has it then.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Query {
-    pub id: WorkflowId,
-    pub reply: oneshot::Sender<Option<Seen>>,
-    /// Told when the instance comes into this state.
-    pub watch: Option<Watcher>,
-}
-
-/// The state that is waited for, and who waits.
-pub(super) type Watcher = (Until, oneshot::Sender<String>);
-
-/// What the journal says of commits.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Acks(pub Vec<Ack>);
-
-/// A call has ended.
-pub(super) struct CallEnd {
-    pub workflow_id: WorkflowId,
-    pub activity: Name,
-    pub attempt: u32,
-    pub outcome: Result<Value, Failure>,
-}
-
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct CallEnds(pub Vec<CallEnd>);
-
-/// Of a call that found no room in its queue's window.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) enum Beyond {
-    /// It waits in SQL; its actor need not stay alive for it.
-    Waits(WorkflowId),
-    /// There is room: hand it in again.
-    Again(WorkflowId),
-}
-
-/// Instances that have something to do: at once, or at an instant that is near.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Wake {
-    pub now: Vec<Vec<StoredWorkflow>>,
-    pub soon: Vec<(Timestamp, WorkflowId)>,
-}
-
-/// The pools, once they are there.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Pools(pub BTreeMap<Name, Addr<Pool>>, pub Addr<Pool>);
-
-/// Hand the calls that were collected to their pools.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Flush;
-
-/// Look at the timers again: an earlier one was set.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Rearm;
-
-/// An actor has nothing to keep it alive.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Vacant(WorkflowId);
-
-/// Timers later than this many ms from now are left to SQL when their actor goes.
-pub(super) const NEAR_MS: u64 = 60_000;
-
-/// What the actors of a shard share. All of it lives on one arbiter.
-pub(super) struct Local {
-    pub shared: SharedRef,
-    pub index: usize,
-    me: Addr<Shard>,
-    timers: RefCell<BTreeSet<(Timestamp, WorkflowId)>>,
-    armed_for: Cell<Timestamp>,
-    watchers: RefCell<HashMap<WorkflowId, Vec<Watcher>>>,
-    /// The number of watched instances at which the list is swept.
-    sweep_at: Cell<usize>,
-    calls: RefCell<Vec<ActivityCall>>,
-    flush_due: Cell<bool>,
-    linger: RefCell<VecDeque<(Timestamp, WorkflowId)>>,
-    token: Cell<u64>,
-}
-
-/// What a shard and one of its actors tell each other without a message.
-#[derive(Default)]
-pub(super) struct Card {
-    /// Inputs that were delivered and are not yet done.
-    pub depth: Cell<usize>,
-    /// It has nothing to do before its next timer.
-    pub idle: Cell<bool>,
-    /// Its outstanding call waits beyond its queue's window.
-    pub beyond: Cell<bool>,
-    /// It stands in the list of those that may go soon.
-    pub lingering: Cell<bool>,
-    /// Its next timer.
-    pub timer: Cell<Option<Timestamp>>,
-}
-
-impl Local {
-    pub fn next_token(&self) -> u64 {
-        self.token.set(self.token.get() + 1);
-        self.token.get()
-    }
-
-    /// Collects a call; all that are collected in one turn go to their pools together.
-    pub fn call(&self, call: ActivityCall) {
-        self.calls.borrow_mut().push(call);
-        if !self.flush_due.replace(true) {
-            self.me.do_send(Flush);
-        }
-    }
-
-    /// Moves an actor's timer.
-    pub fn set_timer(&self, id: &WorkflowId, card: &Card, next: Option<Timestamp>) {
-        let before = card.timer.replace(next);
-        if before == next {
-            return;
-        }
-        if let Some(at) = before {
-            self.timers.borrow_mut().remove(&(at, id.clone()));
-        }
-        if let Some(at) = next {
-            self.wake_at(at, id);
-        }
-    }
-
-    fn wake_at(&self, at: Timestamp, id: &WorkflowId) {
-        self.timers.borrow_mut().insert((at, id.clone()));
-        self.arm(at);
-    }
-
-    fn arm(&self, at: Timestamp) {
-        if at < self.armed_for.get() {
-            self.armed_for.set(at);
-            self.me.do_send(Rearm);
-        }
-    }
-
-    fn watch(&self, id: &WorkflowId, watch: Watcher) {
-        let mut all = self.watchers.borrow_mut();
-        // Whoever gave up waiting is swept out whenever the list has doubled.
-        if all.len() >= self.sweep_at.get() {
-            all.retain(|_, mine| mine.iter().any(|(_, reply)| !reply.is_closed()));
-            self.sweep_at.set((2 * all.len()).max(1_024));
-        }
-        let mine = all.entry(id.clone()).or_default();
-        mine.retain(|(_, reply)| !reply.is_closed());
-        mine.push(watch);
-    }
-
-    /// Whether anybody waits for this instance's states.
-    pub fn is_watched(&self, id: &WorkflowId) -> bool {
-        let watchers = self.watchers.borrow();
-        !watchers.is_empty() && watchers.contains_key(id)
-    }
-
-    /// Tells those who wait for this state.
-    pub fn tell(&self, id: &WorkflowId, state: &str, terminal: bool, document: &str) {
-        let mut all = self.watchers.borrow_mut();
-        let Some(mine) = all.get_mut(id) else { return };
-        for (until, reply) in std::mem::take(mine) {
-            if until.is_met(state, terminal) {
-                // Whoever went away meanwhile is not told.
-                let _gone = reply.send(document.to_owned());
-            } else if !reply.is_closed() {
-                mine.push((until, reply));
-            }
-        }
-        if mine.is_empty() {
-            all.remove(id);
-        }
-    }
-
-    /// The actor has become idle: it may go after a while.
-    pub fn linger(&self, id: &WorkflowId, card: &Card) {
-        if card.lingering.replace(true) {
-            return;
-        }
-        let at = self.shared.now().plus_ms(self.shared.options.passivate_after_ms);
-        self.linger.borrow_mut().push_back((at, id.clone()));
-        self.arm(at);
-    }
-
-    /// The actor has nothing to keep it.
-    pub fn vacant(&self, id: &WorkflowId) {
-        self.me.do_send(Vacant(id.clone()));
-    }
-}
+use crate::model::{Name, Timestamp, WorkflowId};
 
 struct Entry {
     addr: Addr<WorkflowActor>,
@@ -247,21 +47,7 @@ impl Shard {
     }
 
     fn local(&mut self, ctx: &Context<Self>) -> Rc<Local> {
-        let make = || {
-            Rc::new(Local {
-                shared: self.shared.clone(),
-                index: self.index,
-                me: ctx.address(),
-                timers: RefCell::default(),
-                armed_for: Cell::new(Timestamp(i64::MAX)),
-                watchers: RefCell::default(),
-                sweep_at: Cell::new(1_024),
-                calls: RefCell::default(),
-                flush_due: Cell::new(false),
-                linger: RefCell::default(),
-                token: Cell::new(0),
-            })
-        };
+        let make = || Rc::new(Local::new(self.shared.clone(), self.index, ctx.address()));
         Rc::clone(self.local.get_or_insert_with(make))
     }
 
@@ -422,7 +208,7 @@ impl Handler<Acks> for Shard {
     fn handle(&mut self, acks: Acks, _: &mut Self::Context) {
         for ack in acks.0 {
             if let Some(entry) = self.directory.get(&ack.id) {
-                entry.addr.do_send(super::actor::Committed { token: ack.token, result: ack.result });
+                entry.addr.do_send(Committed { token: ack.token, result: ack.result });
             }
         }
     }
@@ -452,7 +238,7 @@ impl Handler<Beyond> for Shard {
                 let root = WorkflowId::new(id.root());
                 if let Some(entry) = self.directory.get(&root) {
                     entry.card.beyond.set(true);
-                    entry.addr.do_send(super::actor::Rest);
+                    entry.addr.do_send(Rest);
                 }
             }
             Beyond::Again(id) => {
@@ -462,7 +248,7 @@ impl Handler<Beyond> for Shard {
                 let entry = self.actor(&root, Load::FromStore, ctx);
                 entry.card.beyond.set(false);
                 if alive {
-                    entry.addr.do_send(super::actor::CallAgain);
+                    entry.addr.do_send(CallAgain);
                 }
             }
         }

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::Options;
 use super::journal::JournalDoor;
 use super::readers::Readers;
-use crate::kernel::{Cx, IdSource, Registry};
+use crate::kernel::{Cx, IdSource, Registry, mix, seed};
 use crate::model::{Key, RunId, Timestamp};
 
 pub(super) struct Shared {
@@ -46,9 +46,7 @@ impl Shared {
 
     /// The shard an id lives on. Children hash like their root.
     pub fn shard_of(&self, id: &crate::model::WorkflowId) -> usize {
-        let hash =
-            id.root().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
-        (hash >> 32) as usize % self.options.shards
+        (mix(seed(&[id.root()], 0)) >> 32) as usize % self.options.shards
     }
 }
 

@@ -12,7 +12,9 @@ use actix_rt::time::sleep;
 use tokio::sync::Notify;
 
 use super::EngineError;
-use super::shard::{NEAR_MS, Shard, Wake};
+use super::local::NEAR_MS;
+use super::messages::Wake;
+use super::shard::Shard;
 use super::shared::SharedRef;
 use crate::model::{Key, Timestamp, WorkflowId};
 use crate::store::Due;

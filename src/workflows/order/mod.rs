@@ -6,6 +6,7 @@
 mod decide;
 mod document;
 mod event;
+mod machine;
 mod start;
 mod state;
 

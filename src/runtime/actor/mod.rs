@@ -3,62 +3,26 @@
 //! A panic of workflow code is caught, the state is dropped, the supervisor restarts the actor on the same mailbox,
 //! and it is rebuilt from SQL. Memory never runs ahead of disk: a step that is not committed is discarded.
 
+mod commit;
+mod handlers;
+
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, Supervised, WrapFuture};
+use actix::{ActorContext, ActorFutureExt, AsyncContext, Context, WrapFuture};
 use metrics::counter;
 use serde_json::json;
-use tokio::sync::oneshot;
 
-use super::engine::{Action, Answer, Command, EngineError};
+use super::command::{Action, Answer, Command, EngineError};
 use super::envelope::{Envelope, Work};
-use super::journal::Request;
 use super::live::document;
-use super::outcome;
+use super::local::{Card, Local};
 use super::pool::panic_message;
-use super::shard::{Card, Local};
 use crate::kernel::{ActivityCall, Commit, Family, Input, Live, Rejection, START_AGAIN, Stepped};
 use crate::model::WorkflowId;
-use crate::store::{Conflict, StoreError, StoredAnswer, StoredWorkflow, Unit, Verdict};
-
-/// An input for the actor.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Deliver(pub Envelope);
-
-/// The commit of this token is decided.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Committed {
-    pub token: u64,
-    pub result: Result<Verdict, StoreError>,
-}
-
-/// Show yourself, without waiting for anything.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Look(pub oneshot::Sender<Option<Seen>>);
-
-/// Hand in the outstanding calls again.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct CallAgain;
-
-/// See whether there is nothing left to do.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Rest;
-
-/// What a look shows.
-pub(super) struct Seen {
-    pub document: String,
-    pub state: &'static str,
-    pub terminal: bool,
-}
+use crate::store::{StoreError, StoredWorkflow};
 
 /// Where a new actor has its state from.
 pub(super) enum Load {
@@ -79,8 +43,6 @@ impl Load {
 
 /// How long an actor waits before it tries the store again, in ms.
 const STORE_RETRY_MS: u64 = 250;
-/// How often an input of the engine's own is tried against a store that refuses it.
-const REFUSALS_MAX: u32 = 5;
 
 enum Phase {
     Idle,
@@ -357,117 +319,6 @@ impl WorkflowActor {
         }
     }
 
-    fn submit(
-        &mut self,
-        envelope: Envelope,
-        next: Option<Family>,
-        commit: Commit,
-        outcome: Result<Answer, Rejection>,
-        ctx: &mut Context<Self>,
-    ) {
-        let shared = &self.local.shared;
-        let answer = match &envelope.work {
-            Work::Command(command) => command.idempotency.as_ref().map(|key| StoredAnswer {
-                key: key.key.clone(),
-                fingerprint: key.fingerprint.clone(),
-                outcome: outcome::write(&outcome),
-                at: shared.now(),
-            }),
-            Work::Input { .. } => None,
-        };
-        let token = self.local.next_token();
-        let unit = Unit { transitions: commit.transitions, answer };
-        let request = Request { unit, shard: self.local.index, id: self.id.clone(), token };
-        shared.committing.fetch_add(1, Ordering::Relaxed);
-        self.in_flight = Some(InFlight { token, envelope, next, calls: commit.calls, outcome });
-        self.phase = Phase::Committing;
-        if shared.journal.append(request).is_err() {
-            let full = StoreError::Unavailable("the journal's queue is full".to_owned());
-            self.committed(token, Err(full), ctx);
-        }
-    }
-
-    fn committed(&mut self, token: u64, result: Result<Verdict, StoreError>, ctx: &mut Context<Self>) {
-        let Some(flight) = self.in_flight.take_if(|flight| flight.token == token) else { return };
-        self.local.shared.committing.fetch_sub(1, Ordering::Relaxed);
-        match result {
-            Ok(Verdict::Stored) => return self.adopt(flight, ctx),
-            Ok(Verdict::Conflict(Conflict::WorkflowExists)) => {
-                self.pending.push_front(flight.envelope);
-                self.begin_load(ctx);
-            }
-            Ok(Verdict::Conflict(Conflict::PaymentInUse(payment))) => {
-                self.phase = Phase::Idle;
-                self.finish(flight.envelope, Err(EngineError::PaymentInUse(payment)));
-            }
-            Ok(Verdict::Conflict(Conflict::KeyUsed)) => {
-                self.phase = Phase::Idle;
-                self.finish(flight.envelope, Err(EngineError::AnswerExists));
-            }
-            Err(StoreError::Unavailable(why)) => self.not_stored(flight, StoreError::Unavailable(why), ctx),
-            Err(error @ StoreError::OutcomeUnknown(_)) => {
-                // What SQL has is the truth; taking the input once more on top of it is harmless either way.
-                tracing::error!(order_id = %self.id, %error, "a commit's outcome is unknown; it is read back");
-                self.family = None;
-                self.pending.push_front(flight.envelope);
-                self.rest(ctx);
-            }
-            Err(error @ (StoreError::Refused(_) | StoreError::Corrupt(_))) => {
-                counter!("ordain_invariant_violations_total").increment(1);
-                tracing::error!(order_id = %self.id, %error, "a transition was refused; the order is read again");
-                self.family = None;
-                self.refusals += 1;
-                self.not_stored(flight, error, ctx);
-            }
-        }
-        self.pump(ctx);
-    }
-
-    fn not_stored(&mut self, flight: InFlight, error: StoreError, ctx: &mut Context<Self>) {
-        let own = flight.envelope.reply.is_none();
-        if own && self.refusals <= REFUSALS_MAX {
-            self.pending.push_front(flight.envelope);
-        } else {
-            self.finish(flight.envelope, Err(EngineError::Store(error)));
-        }
-        self.rest(ctx);
-    }
-
-    /// The commit is durable: now it is the state, is answered, and its calls are made.
-    fn adopt(&mut self, flight: InFlight, ctx: &mut Context<Self>) {
-        let InFlight { envelope, next, calls, outcome, .. } = flight;
-        self.phase = Phase::Idle;
-        let changed = next.is_some();
-        if next.is_some() {
-            self.family = next;
-            self.absent = false;
-            (self.panics, self.refusals) = (0, 0);
-        }
-        let document = outcome.as_ref().ok().map(|answer| answer.document.clone()).unwrap_or_default();
-        self.finish(envelope, outcome.map_err(EngineError::Rejected));
-        if changed {
-            for call in calls {
-                self.local.call(call);
-            }
-            let shown = catch_unwind(AssertUnwindSafe(|| self.show(document)));
-            if let Err(panic) = shown {
-                return self.crashed(panic_message(panic.as_ref()), None, ctx);
-            }
-        }
-        self.pump(ctx);
-    }
-
-    /// Sets the timer of the new state and tells those who wait for it.
-    fn show(&self, document: String) {
-        let Some(family) = &self.family else { return };
-        self.local.set_timer(&self.id, &self.card, family.next_timer());
-        if self.local.is_watched(&self.id) {
-            let root = &family.root().machine;
-            let document = if document.is_empty() { self.document(family, self.card.depth.get()) } else { document };
-            self.local.tell(&self.id, root.state_name(), root.is_terminal(), &document);
-        }
-    }
-
     /// Workflow code panicked: nothing it has touched is kept.
     fn crashed(&mut self, message: String, envelope: Option<Envelope>, ctx: &mut Context<Self>) {
         counter!("ordain_actors_restarted_total").increment(1);
@@ -495,86 +346,5 @@ fn input_of(command: &Command) -> Input {
         Action::Pause => Input::Pause,
         Action::Resume => Input::Resume,
         Action::Retry => Input::Retry,
-    }
-}
-
-impl Actor for WorkflowActor {
-    type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Self::Context) {
-        match self.load.take() {
-            Some(Load::Fresh) => {}
-            Some(Load::From(rows)) => self.restore(&rows, ctx),
-            Some(Load::FromStore) => self.begin_load(ctx),
-            // Restarted. A commit that is on its way is awaited first, so that SQL is read after it.
-            None if self.in_flight.is_some() => self.phase = Phase::Loading,
-            None => self.begin_load(ctx),
-        }
-    }
-}
-
-impl Supervised for WorkflowActor {}
-
-impl Handler<Deliver> for WorkflowActor {
-    type Result = ();
-
-    fn handle(&mut self, deliver: Deliver, ctx: &mut Self::Context) {
-        self.pending.push_back(deliver.0);
-        self.pump(ctx);
-    }
-}
-
-impl Handler<Committed> for WorkflowActor {
-    type Result = ();
-
-    fn handle(&mut self, committed: Committed, ctx: &mut Self::Context) {
-        let restarted = matches!(self.phase, Phase::Loading);
-        if restarted && let Some(flight) = self.in_flight.take_if(|f| f.token == committed.token) {
-            self.local.shared.committing.fetch_sub(1, Ordering::Relaxed);
-            let lost = EngineError::Crashed(self.last_panic.clone());
-            let answer = match committed.result {
-                Ok(Verdict::Stored) => flight.outcome.map_err(EngineError::Rejected),
-                _ => Err(lost),
-            };
-            self.finish(flight.envelope, answer);
-            return self.begin_load(ctx);
-        }
-        self.committed(committed.token, committed.result, ctx);
-    }
-}
-
-impl Handler<Look> for WorkflowActor {
-    type Result = ();
-
-    fn handle(&mut self, look: Look, ctx: &mut Self::Context) {
-        let seen = catch_unwind(AssertUnwindSafe(|| {
-            self.family.as_ref().map(|family| {
-                let root = &family.root().machine;
-                let document = self.document(family, self.card.depth.get());
-                Seen { document, state: root.state_name(), terminal: root.is_terminal() }
-            })
-        }));
-        match seen {
-            Ok(seen) => {
-                let _gone = look.0.send(seen);
-            }
-            Err(panic) => self.crashed(panic_message(panic.as_ref()), None, ctx),
-        }
-    }
-}
-
-impl Handler<CallAgain> for WorkflowActor {
-    type Result = ();
-
-    fn handle(&mut self, _: CallAgain, _: &mut Self::Context) {
-        self.resume();
-    }
-}
-
-impl Handler<Rest> for WorkflowActor {
-    type Result = ();
-
-    fn handle(&mut self, _: Rest, ctx: &mut Self::Context) {
-        self.pump(ctx);
     }
 }

@@ -1,0 +1,96 @@
+//! What is asked of the engine, and what it answers.
+
+use serde_json::Value;
+
+use crate::kernel::Rejection;
+use crate::model::{Name, PaymentId, WorkflowId};
+use crate::store::StoreError;
+
+/// Something asked of one workflow.
+#[derive(Debug, Clone)]
+pub struct Command {
+    pub id: WorkflowId,
+    pub action: Action,
+    pub idempotency: Option<IdempotencyKey>,
+}
+
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// `fingerprint`: a hash of the request, to tell a repetition from another start of the same id.
+    Start {
+        kind: &'static str,
+        input: Value,
+        fingerprint: String,
+    },
+    Signal {
+        name: Name,
+        payload: Value,
+    },
+    Pause,
+    Resume,
+    Retry,
+}
+
+/// A client's key for its request, and a hash of that request.
+#[derive(Debug, Clone)]
+pub struct IdempotencyKey {
+    pub key: String,
+    pub fingerprint: String,
+}
+
+/// The answer to a command that was taken, given once it is durable.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// False: it was so already, nothing new was stored.
+    pub changed: bool,
+    /// The status document as JSON text, `live` included.
+    pub document: String,
+}
+
+/// Until when a status request is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Until {
+    Terminal,
+    State(String),
+}
+
+/// Why a command or a read got no answer. Nothing was changed, unless it says [`EngineError::Timeout`].
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum EngineError {
+    #[error("there is no workflow of this id")]
+    NotFound,
+    #[error(transparent)]
+    Rejected(Rejection),
+    #[error("the payment id {0} belongs to another order")]
+    PaymentInUse(PaymentId),
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    /// A limit was hit; try again after so many seconds.
+    #[error("overloaded: {what}")]
+    Overloaded { what: &'static str, retry_after_s: u32 },
+    #[error("shutting down")]
+    Draining,
+    /// The store is away.
+    #[error(transparent)]
+    Store(StoreError),
+    /// The actor crashed over this input and is being rebuilt.
+    #[error("the workflow's actor crashed and is being rebuilt: {0}")]
+    Crashed(String),
+    /// The same request was answered a moment ago, under the same idempotency key.
+    #[error("the request was answered already; ask again")]
+    AnswerExists,
+    /// No answer in time; the command may still take effect.
+    #[error("no answer in time")]
+    Timeout,
+}
+
+impl Until {
+    /// Whether a state is the one that is waited for.
+    pub fn is_met(&self, state: &str, terminal: bool) -> bool {
+        match self {
+            // Whatever was waited for, an end is the last that comes.
+            Self::Terminal => terminal,
+            Self::State(name) => terminal || name == state,
+        }
+    }
+}
