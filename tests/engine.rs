@@ -369,6 +369,29 @@ async fn each_commit_of_an_orders_life_may_fail_once_and_the_order_ends_all_the_
     }
 }
 
+#[actix_rt::test]
+async fn whoever_waits_is_told_also_when_the_answer_of_the_last_commit_was_lost() {
+    let bench = Bench::new();
+    let (fail, appends): (Arc<Mutex<Vec<Fault>>>, Arc<AtomicUsize>) = Default::default();
+    let mut store = bench.store();
+    store.journal = Box::new(Faulty { inner: store.journal, fail: fail.clone(), appends });
+    let mut activities = willing();
+    activities.add(
+        "dispatch_carrier",
+        does(move |_| {
+            fail.lock().unwrap().push(Fault::LostAnswer);
+            async { Ok(json!({})) }.boxed_local()
+        }),
+    );
+    let engine = bench.engine_on(store, workflows::registry(), activities);
+    engine.submit(start("o-1", json!({}))).await.unwrap();
+    let id = id("o-1");
+    let told = engine.status(&id, Some((Until::Terminal, Duration::from_secs(3_600))));
+    let told = tokio::time::timeout(Duration::from_secs(20), told).await.expect("it is told").unwrap();
+    assert!(told.contains("\"completed\""));
+    engine.drain(Duration::from_secs(5)).await;
+}
+
 mod planted {
     //! A workflow whose code panics while the switch is on.
 

@@ -120,7 +120,7 @@ impl WorkflowActor {
     }
 
     /// Sets the timer of the new state and tells those who wait for it.
-    fn show(&self, document: String) {
+    pub(super) fn show(&self, document: String) {
         let Some(family) = &self.family else { return };
         self.local.set_timer(&self.id, &self.card, family.next_timer());
         if self.local.is_watched(&self.id) {

@@ -169,6 +169,8 @@ impl WorkflowActor {
                 self.absent = family.is_none();
                 self.family = family;
                 self.resume();
+                // What was committed before this actor was rebuilt may not have been told to those who wait for it.
+                self.show(String::new());
             }
         }
         if self.panics >= self.local.shared.options.panics_max && self.family.is_some() {
