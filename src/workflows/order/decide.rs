@@ -31,7 +31,7 @@ pub fn decide(order: &Order, stimulus: &Stimulus<'_>, view: &View<'_>) -> Decisi
         Stimulus::TimerFired { .. } => Ok(Vec::new()),
         Stimulus::DeadlineReached if order.stage == Stage::Compensating || order.is_terminal() => Ok(Vec::new()),
         Stimulus::DeadlineReached => Ok(vec![turn_back(order, Outcome::TimedOut, "the deadline was reached", view)]),
-        Stimulus::Retry => Ok(vec![OrderEvent::OrderRetried { from: failed_step(order) }]),
+        Stimulus::Retry => Ok(vec![OrderEvent::OrderRetried { from: failed_step(order, view) }]),
     }
 }
 
@@ -86,9 +86,10 @@ fn start_shipping(order: &Order, view: &View<'_>) -> OrderEvent {
     }
 }
 
-fn failed_step(order: &Order) -> Step {
+fn failed_step(order: &Order, view: &View<'_>) -> Step {
     match (order.review.approved_at, order.review.opened_at) {
         (Some(_), Some(_)) => Step::ChargePayment,
+        _ if !view.core.attempts.contains_key(activity::VALIDATE) => Step::ReceiveOrder,
         _ => Step::ValidateOrder,
     }
 }
