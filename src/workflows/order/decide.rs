@@ -42,8 +42,8 @@ pub fn advance(order: &Order, view: &View<'_>) -> Option<OrderEvent> {
         Stage::Validated => {
             let plan = order.start.review;
             let until = match plan.mode {
-                ReviewMode::Auto => Some(view.now.plus_ms(plan.auto_ms)),
-                ReviewMode::Manual => plan.deadline_ms.map(|ms| view.now.plus_ms(ms)),
+                ReviewMode::Auto => Some(view.timers_from().plus_ms(plan.auto_ms)),
+                ReviewMode::Manual => plan.deadline_ms.map(|ms| view.timers_from().plus_ms(ms)),
             };
             Some(OrderEvent::ReviewOpened { mode: plan.mode, until })
         }
@@ -229,7 +229,7 @@ fn shipment_ended(order: &Order, name: &str, payload: &Value, view: &View<'_>) -
                 ];
             }
             let wait = view.policies.of("ship").backoff_ms(round - current.round_before, u64::from(round));
-            vec![OrderEvent::DispatchFailed { round, reason, retry_at: Some(view.now.plus_ms(wait)), shipment }]
+            vec![OrderEvent::DispatchFailed { round, reason, retry_at: Some(view.timers_from().plus_ms(wait)), shipment }]
         }
         _ => vec![OrderEvent::ShipmentCancelled { shipment }],
     }
