@@ -320,7 +320,7 @@ impl Member {
             ended_at: core.ended_at,
             attempts: core.attempts.values().copied().max().unwrap_or(0),
             retrying: core.is_retrying(),
-            paused: core.paused_at.is_some(),
+            paused: core.paused_at.is_some() && !machine.is_terminal(),
             last_error: core.last_error().map(|e| e.kind.as_str()),
             snapshot: machine.snapshot()?,
             payment: if before.is_some_and(|b| b.payment == payment) { None } else { payment },
