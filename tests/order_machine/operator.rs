@@ -105,3 +105,15 @@ fn a_retried_order_can_still_be_cancelled() {
     let scene = scene.ended();
     assert_eq!((scene.state(), scene.ledger()), ("cancelled", (1, 1, 0)));
 }
+
+#[test]
+fn a_pause_ends_with_the_order_and_does_not_hold_its_retry() {
+    let mut scene = Scene::placed().calling(CHARGE);
+    scene.pause().unwrap();
+    scene.refused(CHARGE);
+    assert_eq!((scene.state(), scene.resume()), ("failed", Err("already_ended")));
+    scene.wait(60_000);
+    assert_eq!(scene.retry(), Ok(true));
+    assert!(scene.is_calling(CHARGE), "{:?}", scene.waits_for());
+    assert_eq!(scene.ended().state(), "completed");
+}
