@@ -164,6 +164,8 @@ impl Core {
                 self.renew_deadline(at);
             }
             KernelFact::RetryRequested {} => {
+                // A pause ended with the order; while it was over nobody could lift it.
+                self.paused_at = None;
                 self.retries += 1;
                 self.renew_deadline(at);
             }

@@ -141,6 +141,8 @@ impl Family {
             // These concern all of them. The root's word counts; a child that has nothing to do stays out of it.
             Input::Tick | Input::Pause | Input::Resume | Input::Crashed { .. } | Input::Retry => {
                 next.feed(0, input, &mut work, cx)?;
+                // The root's word reaches the children first: at an overdue deadline none starts what is to be stopped.
+                next.cascade(&mut work, cx)?;
                 for index in 1..next.members.len() {
                     if *input != Input::Retry || next.members[index].machine.core().stuck.is_some() {
                         let _not_for_it = next.feed(index, input, &mut work, cx);
@@ -337,7 +339,7 @@ impl Member {
             ended_at: core.ended_at,
             attempts: core.attempts.values().copied().max().unwrap_or(0),
             retrying: core.is_retrying(),
-            paused: core.paused_at.is_some(),
+            paused: core.paused_at.is_some() && !machine.is_terminal(),
             last_error: core.last_error().map(|e| e.kind.as_str()),
             snapshot: machine.snapshot()?,
             payment: if before.is_some_and(|b| b.payment == payment) { None } else { payment },

@@ -48,6 +48,13 @@ pub struct View<'a> {
     pub policies: &'a Policies,
 }
 
+impl View<'_> {
+    /// The instant timers are set from: in a pause the moment it began, since they are moved by all of it at its end.
+    pub fn timers_from(&self) -> Timestamp {
+        self.core.paused_at.unwrap_or(self.now)
+    }
+}
+
 /// Something that must be under way in the present state. Derived from the state, never stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wish {

@@ -3,4 +3,13 @@
 #[path = "../scene/mod.rs"]
 mod scene;
 
+mod address;
+mod cancel;
+mod deadline;
+mod operator;
+mod pause;
+mod payment;
 mod recovery;
+mod repetition;
+mod review;
+mod shipping;

@@ -45,6 +45,8 @@ pub struct Scene {
     /// Calls that are under way.
     pub calls: Vec<ActivityCall>,
     pub id: WorkflowId,
+    /// Fold the facts only at crashes and when asked; otherwise after every step.
+    pub hasty: bool,
     registry: Registry,
     ids: Ids,
 }
@@ -78,7 +80,7 @@ impl Scene {
         store.apply(&commit).unwrap();
         let calls = commit.calls.clone();
         let world = World::default();
-        let scene = Self { now: 0, policies, store, world, family, calls, id, registry, ids };
+        let scene = Self { now: 0, policies, store, world, family, calls, id, hasty: false, registry, ids };
         scene.check(&commit);
         scene
     }
@@ -90,11 +92,17 @@ impl Scene {
     fn check(&self, commit: &Commit) {
         checks::step(&self.store, &self.family, commit).unwrap();
         checks::money(&self.family, &self.account()).unwrap();
-        checks::fold(&self.store, &self.registry, &self.id).unwrap();
+        if !self.hasty {
+            self.check_fold();
+        }
         let flies = |to: &WorkflowId, name: &str, n| {
             self.calls.iter().any(|c| c.workflow_id == *to && c.activity == name && c.attempt == n)
         };
         checks::wakes(&self.family, flies).unwrap();
+    }
+
+    pub fn check_fold(&self) {
+        checks::fold(&self.store, &self.registry, &self.id).unwrap();
     }
 
     /// A step of the kernel, not stored and not adopted.
@@ -130,6 +138,7 @@ impl Scene {
     pub fn crash(&mut self) {
         self.family = self.store.restore(&self.registry, &self.id).unwrap();
         self.calls = self.family.outstanding();
+        self.check_fold();
         self.check(&Commit::default());
     }
 

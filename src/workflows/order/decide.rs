@@ -31,7 +31,7 @@ pub fn decide(order: &Order, stimulus: &Stimulus<'_>, view: &View<'_>) -> Decisi
         Stimulus::TimerFired { .. } => Ok(Vec::new()),
         Stimulus::DeadlineReached if order.stage == Stage::Compensating || order.is_terminal() => Ok(Vec::new()),
         Stimulus::DeadlineReached => Ok(vec![turn_back(order, Outcome::TimedOut, "the deadline was reached", view)]),
-        Stimulus::Retry => Ok(vec![OrderEvent::OrderRetried { from: failed_step(order) }]),
+        Stimulus::Retry => Ok(vec![OrderEvent::OrderRetried { from: failed_step(order, view) }]),
     }
 }
 
@@ -42,8 +42,8 @@ pub fn advance(order: &Order, view: &View<'_>) -> Option<OrderEvent> {
         Stage::Validated => {
             let plan = order.start.review;
             let until = match plan.mode {
-                ReviewMode::Auto => Some(view.now.plus_ms(plan.auto_ms)),
-                ReviewMode::Manual => plan.deadline_ms.map(|ms| view.now.plus_ms(ms)),
+                ReviewMode::Auto => Some(view.timers_from().plus_ms(plan.auto_ms)),
+                ReviewMode::Manual => plan.deadline_ms.map(|ms| view.timers_from().plus_ms(ms)),
             };
             Some(OrderEvent::ReviewOpened { mode: plan.mode, until })
         }
@@ -86,9 +86,10 @@ fn start_shipping(order: &Order, view: &View<'_>) -> OrderEvent {
     }
 }
 
-fn failed_step(order: &Order) -> Step {
+fn failed_step(order: &Order, view: &View<'_>) -> Step {
     match (order.review.approved_at, order.review.opened_at) {
         (Some(_), Some(_)) => Step::ChargePayment,
+        _ if !view.core.attempts.contains_key(activity::VALIDATE) => Step::ReceiveOrder,
         _ => Step::ValidateOrder,
     }
 }
@@ -228,7 +229,7 @@ fn shipment_ended(order: &Order, name: &str, payload: &Value, view: &View<'_>) -
                 ];
             }
             let wait = view.policies.of("ship").backoff_ms(round - current.round_before, u64::from(round));
-            vec![OrderEvent::DispatchFailed { round, reason, retry_at: Some(view.now.plus_ms(wait)), shipment }]
+            vec![OrderEvent::DispatchFailed { round, reason, retry_at: Some(view.timers_from().plus_ms(wait)), shipment }]
         }
         _ => vec![OrderEvent::ShipmentCancelled { shipment }],
     }
