@@ -16,11 +16,19 @@ enum Act {
     /// A call under way is carried out and answered.
     Done(usize),
     /// A call fails; its effect may have happened where the kind leaves that open.
-    Fails { call: usize, kind: FailureKind, happened: bool },
+    Fails {
+        call: usize,
+        kind: FailureKind,
+        happened: bool,
+    },
     /// The other side turns it down.
     Refused(usize),
     /// A result for any attempt there ever was, or never was.
-    Stray { call: usize, attempt: u32, good: bool },
+    Stray {
+        call: usize,
+        attempt: u32,
+        good: bool,
+    },
     Wait(u64),
     /// A tick without anything due.
     Tick,
@@ -152,9 +160,11 @@ impl Story {
     fn stray(&mut self, n: usize, attempt: u32, good: bool) {
         let Some(mut call) = (!self.ever.is_empty()).then(|| self.ever[n % self.ever.len()].clone()) else { return };
         call.attempt = attempt;
-        let awaited = self.scene.calls.iter().any(|c| {
-            (&c.workflow_id, &c.activity, c.attempt) == (&call.workflow_id, &call.activity, call.attempt)
-        });
+        let awaited = self
+            .scene
+            .calls
+            .iter()
+            .any(|c| (&c.workflow_id, &c.activity, c.attempt) == (&call.workflow_id, &call.activity, call.attempt));
         if awaited {
             return;
         }

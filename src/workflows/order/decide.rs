@@ -229,7 +229,12 @@ fn shipment_ended(order: &Order, name: &str, payload: &Value, view: &View<'_>) -
                 ];
             }
             let wait = view.policies.of("ship").backoff_ms(round - current.round_before, u64::from(round));
-            vec![OrderEvent::DispatchFailed { round, reason, retry_at: Some(view.timers_from().plus_ms(wait)), shipment }]
+            vec![OrderEvent::DispatchFailed {
+                round,
+                reason,
+                retry_at: Some(view.timers_from().plus_ms(wait)),
+                shipment,
+            }]
         }
         _ => vec![OrderEvent::ShipmentCancelled { shipment }],
     }
