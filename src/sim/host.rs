@@ -322,7 +322,8 @@ impl<'a> Host<'a> {
             order.family = None;
             order.in_flight.clear();
             order.disturbed = true;
-            if order.started {
+            let id = &order.id;
+            if self.store.row(id).is_some_and(|row| !row.terminal) {
                 self.check_fold(life)?;
             }
         }
