@@ -4,13 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_rt::signal::unix::{Signal, SignalKind, signal};
+use actix_web::dev::ServerHandle;
 
 use super::CliError;
 use super::args::ServeArgs;
-use crate::config::{self, ConfigError, Settings};
-use crate::runtime::Engine;
-use crate::store::{self, Location, OpenError};
-use crate::{activities, http, telemetry, workflows};
+use crate::activities::{self, Activities};
+use crate::config::{self, ConfigError};
+use crate::runtime::{Engine, Options};
+use crate::store::{self, Location, OpenError, Store};
+use crate::{http, telemetry, workflows};
+
+/// Between two looks of a process that stands by.
+const STAND_BY_LOOK: Duration = Duration::from_millis(300);
 
 impl From<ConfigError> for CliError {
     fn from(error: ConfigError) -> Self {
@@ -40,44 +45,125 @@ pub fn serve(args: &ServeArgs) -> Result<(), CliError> {
     for warning in settings.warnings() {
         tracing::warn!("{warning}");
     }
-    let store = store::open(&location, engine_options.readers)?;
+    let grace = Duration::from_secs_f64(settings.shutdown_seconds.clamp(0.0, 3_600.0));
+    let first = first(store::open(&location, engine_options.readers))?;
+    let house = House { location, options: engine_options, activities, seat: http::Seat::default(), grace };
     actix_rt::System::new().block_on(async move {
         let failed = |what: &str, e: &dyn std::fmt::Display| CliError::Refused(format!("{what}: {e}"));
-        let signals = Signals::listen().map_err(|e| failed("signals cannot be received", &e))?;
-        let engine = Engine::start(engine_options, workflows::registry(), activities, store);
-        let engine = engine.map_err(|e| failed("the engine does not start", &e))?;
-        let measured = engine.clone();
+        let mut signals = Signals::listen().map_err(|e| failed("signals cannot be received", &e))?;
+        let measured = house.seat.clone();
         server_options.metrics = Some(Arc::new(move || {
-            measured.refresh_metrics();
+            if let Ok(engine) = measured.engine() {
+                engine.refresh_metrics();
+            }
             metrics.run_upkeep();
             metrics.render()
         }));
         let bind = server_options.bind;
-        let (server, address) =
-            http::serve(server_options, engine.clone()).map_err(|e| failed(&format!("cannot listen on {bind}"), &e))?;
-        tracing::info!(%address, database = %settings.database_url, chaos = ?settings.chaos, "ordain listens");
-        run(server, engine, signals, &settings).await;
-        Ok(())
+        let (server, address) = http::serve(server_options, house.seat.clone())
+            .map_err(|e| failed(&format!("cannot listen on {bind}"), &e))?;
+        tracing::info!(%address, database = %house.location.shown(), chaos = ?settings.chaos, "ordain listens");
+        let handle = server.handle();
+        let served = actix_rt::spawn(server);
+        let ended = house.keep(first, &mut signals, &handle).await;
+        served.abort();
+        ended
     })
 }
 
-async fn run(server: actix_web::dev::Server, engine: Engine, mut signals: Signals, settings: &Settings) {
-    let handle = server.handle();
-    let served = actix_rt::spawn(server);
-    let name = signals.next().await;
-    tracing::info!(signal = name, "draining: no new work is taken");
-    let grace = Duration::from_secs_f64(settings.shutdown_seconds.clamp(0.0, 3_600.0));
-    let drained = async {
-        // Requests under way get their answers while the engine drains beside them.
-        let half = grace.mul_f64(0.8);
-        engine.drain(half).await;
-        handle.stop(false).await;
-    };
-    tokio::select! {
-        () = drained => tracing::info!("drained"),
-        name = signals.next() => tracing::warn!(signal = name, "a second signal: ending at once; nothing durable is lost"),
+/// What the first look at the database comes to: `None` where it is worth waiting for.
+fn first(opened: Result<Store, OpenError>) -> Result<Option<Store>, CliError> {
+    match opened {
+        Ok(store) => Ok(Some(store)),
+        Err(error) if error.may_pass() => Ok(None),
+        Err(error) => Err(error.into()),
     }
-    served.abort();
+}
+
+/// Everything an engine is made of, again and again: whoever loses the database stands by until it is free.
+struct House {
+    location: Location,
+    options: Options,
+    activities: Activities,
+    seat: http::Seat,
+    grace: Duration,
+}
+
+impl House {
+    /// Runs until a signal ends it.
+    async fn keep(
+        &self,
+        mut store: Option<Store>,
+        signals: &mut Signals,
+        server: &ServerHandle,
+    ) -> Result<(), CliError> {
+        loop {
+            let owned = match store.take() {
+                Some(store) => store,
+                None => tokio::select! {
+                    store = self.stand_by() => store?,
+                    name = signals.next() => {
+                        tracing::info!(signal = name, "ending");
+                        server.stop(false).await;
+                        return Ok(());
+                    }
+                },
+            };
+            let engine = Engine::start(self.options.clone(), workflows::registry(), self.activities.clone(), owned);
+            let engine = engine.map_err(|e| CliError::Refused(format!("the engine does not start: {e}")))?;
+            self.seat.fill(engine.clone());
+            tokio::select! {
+                name = signals.next() => {
+                    tracing::info!(signal = name, "draining: no new work is taken");
+                    self.drain(&engine, signals, server).await;
+                    return Ok(());
+                }
+                () = engine.database_lost() => {
+                    tracing::error!("another process owns the database now; this one stands by");
+                    self.seat.clear("standby", "another process owns the database");
+                    engine.drain(Duration::ZERO).await;
+                }
+            }
+        }
+    }
+
+    async fn drain(&self, engine: &Engine, signals: &mut Signals, server: &ServerHandle) {
+        let drained = async {
+            // Requests under way get their answers while the engine drains beside them.
+            engine.drain(self.grace.mul_f64(0.8)).await;
+            server.stop(false).await;
+        };
+        tokio::select! {
+            () = drained => tracing::info!("drained"),
+            name = signals.next() => {
+                tracing::warn!(signal = name, "a second signal: ending at once; nothing durable is lost");
+            }
+        }
+    }
+
+    /// Waits until the database is there and nobody else's, and takes it.
+    async fn stand_by(&self) -> Result<Store, CliError> {
+        let mut said = String::new();
+        loop {
+            let (location, readers) = (self.location.clone(), self.options.readers);
+            let opened = tokio::task::spawn_blocking(move || store::open(&location, readers)).await;
+            let error = match opened.map_err(|e| CliError::Refused(e.to_string()))? {
+                Ok(store) => return Ok(store),
+                Err(error) => error,
+            };
+            if !error.may_pass() {
+                return Err(error.into());
+            }
+            let code = if matches!(error, OpenError::InUse { .. }) { "standby" } else { "database_unavailable" };
+            let why = error.to_string();
+            if said != why {
+                tracing::warn!(why, "standing by");
+                self.seat.clear(code, why.clone());
+                said = why;
+            }
+            tokio::time::sleep(STAND_BY_LOOK).await;
+        }
+    }
 }
 
 struct Signals {

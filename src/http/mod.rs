@@ -14,12 +14,14 @@ mod problem;
 mod query;
 mod routes;
 pub mod schema;
+mod seat;
 mod server;
 mod site;
 mod system;
 mod workflows;
 
 pub use openapi::json as openapi_json;
+pub use seat::Seat;
 pub use server::serve;
 pub use site::{MetricsFn, OrderDefaults, ServerOptions, Site};
 

@@ -9,21 +9,16 @@ use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 
 use super::routes::configure;
-use super::{ServerOptions, Site};
-use crate::runtime::Engine;
+use super::{Seat, ServerOptions, Site};
 
 /// Binds and returns the server, to be awaited, with the address it listens on. It leaves signals to the caller;
 /// stop it by its handle. Must be called within an actix system, and after the metrics recorder is installed.
 ///
 /// # Errors
 /// Where the address cannot be listened on.
-pub fn serve(options: ServerOptions, engine: Engine) -> io::Result<(Server, SocketAddr)> {
-    listen(options, Some(engine))
-}
-
-pub(super) fn listen(options: ServerOptions, engine: Option<Engine>) -> io::Result<(Server, SocketAddr)> {
+pub fn serve(options: ServerOptions, seat: Seat) -> io::Result<(Server, SocketAddr)> {
     let workers = options.workers.max(1);
-    let site = Data::new(Site::new(options.clone(), engine));
+    let site = Data::new(Site::new(options.clone(), seat));
     let server = HttpServer::new(move || App::new().app_data(site.clone()).configure(configure))
         .workers(workers)
         .backlog(options.backlog)

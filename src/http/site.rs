@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Seat;
 use super::problem::Problem;
 use crate::runtime::{Engine, EngineError};
 use crate::workflows::order::ReviewMode;
@@ -73,18 +74,18 @@ impl Default for ServerOptions {
 
 /// Shared by all workers.
 pub struct Site {
-    /// `None`: nothing behind the door; whatever needs an engine is answered 503. So the door can be tested alone.
-    engine: Option<Engine>,
+    seat: Seat,
     pub options: ServerOptions,
 }
 
 impl Site {
-    pub fn new(options: ServerOptions, engine: Option<Engine>) -> Self {
-        Self { engine, options }
+    pub fn new(options: ServerOptions, seat: Seat) -> Self {
+        Self { seat, options }
     }
 
-    pub fn engine(&self) -> Result<&Engine, Problem> {
-        self.engine.as_ref().ok_or_else(|| Problem::unavailable("not_ready", "the engine is not running"))
+    /// The engine, where there is one; otherwise a 503 that says why there is none.
+    pub fn engine(&self) -> Result<Engine, Problem> {
+        self.seat.engine()
     }
 
     /// Until when a request that comes now is answered.

@@ -5,13 +5,14 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use super::ServerOptions;
-use super::server::listen;
+use super::server::serve;
+use crate::http::Seat;
 
 /// Runs a server without an engine, and `client` on a thread of its own against it.
 fn with_server(options: ServerOptions, client: impl FnOnce(SocketAddr) + Send + 'static) {
     actix_web::rt::System::new().block_on(async move {
         let bind = SocketAddr::from(([127, 0, 0, 1], 0));
-        let (server, addr) = listen(ServerOptions { bind, workers: 1, ..options }, None).unwrap();
+        let (server, addr) = serve(ServerOptions { bind, workers: 1, ..options }, Seat::default()).unwrap();
         let handle = server.handle();
         let running = actix_web::rt::spawn(server);
         let outcome = actix_web::rt::task::spawn_blocking(move || client(addr)).await;

@@ -54,7 +54,8 @@ pub async fn metrics(site: Data<Site>) -> HttpResponse {
 )]
 pub async fn stats(req: HttpRequest, site: Data<Site>) -> Outcome {
     Query::read(req.query_string()).finish().or(())?;
-    let read = site.engine()?.read(|queries| queries.stats());
+    let engine = site.engine()?;
+    let read = engine.read(|queries| queries.stats());
     let mut kinds = by(site.deadline(), read).await?;
     let mut orders: BTreeMap<String, i64> = STATES.iter().map(|state| ((*state).to_owned(), 0)).collect();
     orders.extend(kinds.remove(order::KIND).unwrap_or_default());

@@ -34,7 +34,7 @@ impl Reply {
 async fn ask(request: TestRequest) -> Reply {
     let options = ServerOptions { body_limit_bytes: 10_000, ..ServerOptions::default() };
     let app = App::new()
-        .app_data(Data::new(Site::new(options, None)))
+        .app_data(Data::new(Site::new(options, crate::http::Seat::default())))
         .configure(configure)
         .service(super::routes::get("/panic", || async { if true { panic!("on purpose") } else { "" } }));
     let app = init_service(app).await;

@@ -9,12 +9,12 @@ use std::path::Path;
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Text};
-use diesel::sqlite::SqliteConnection;
 use serde::Serialize;
 
 use super::LoadError;
 use super::orders::Orders;
 use super::tally::{Fate, Tally};
+use crate::store::{Any, Location};
 
 /// Breaches that are named in a report.
 const NAMED_MAX: usize = 10;
@@ -66,35 +66,37 @@ const RULES: &[&str] = &[
     "SELECT o.id, 'is ' || o.state || ' with ' || coalesce(s.dispatched, 0) || ' dispatched and '
        || coalesce(s.open, 0) || ' open shipments' AS what
      FROM load_orders o LEFT JOIN load_shipments s ON s.order_id = o.id
-     WHERE coalesce(s.dispatched, 0) <> (o.state = 'completed') OR coalesce(s.open, 0) <> 0",
+     WHERE coalesce(s.dispatched, 0) <> CASE o.state WHEN 'completed' THEN 1 ELSE 0 END OR coalesce(s.open, 0) <> 0",
     "SELECT e.order_id AS id, 'has ' || e.n || ' events, seq ' || e.low || ' to ' || e.high AS what
      FROM load_events e WHERE e.low <> 1 OR e.n <> e.high OR e.n <> e.different",
     "SELECT o.id, 'has no event' AS what FROM load_orders o
      LEFT JOIN load_events e ON e.order_id = o.id WHERE e.order_id IS NULL",
 ];
 
-/// The temporary tables: how each is made, and how it is filled with what lies in `[?, ?)`.
+/// The temporary tables: how each is made, and how it is filled with what lies in `[$1, $2)`.
 const COPIES: &[(&str, &str)] = &[
     (
-        "CREATE TEMP TABLE load_orders (id TEXT PRIMARY KEY, state TEXT) WITHOUT ROWID",
-        "INSERT INTO load_orders SELECT id, state FROM orders WHERE id >= ? AND id < ?",
+        "CREATE TEMP TABLE load_orders (id TEXT PRIMARY KEY, state TEXT)",
+        "INSERT INTO load_orders SELECT id, state FROM orders WHERE id >= $1 AND id < $2",
     ),
     (
-        "CREATE TEMP TABLE load_payments (order_id TEXT, payment_id TEXT, status TEXT, PRIMARY KEY (order_id, payment_id)) WITHOUT ROWID",
-        "INSERT INTO load_payments SELECT order_id, payment_id, status FROM payments WHERE order_id >= ? AND order_id < ?",
+        "CREATE TEMP TABLE load_payments (order_id TEXT, payment_id TEXT, status TEXT, PRIMARY KEY (order_id, payment_id))",
+        "INSERT INTO load_payments SELECT order_id, payment_id, status FROM payments WHERE order_id >= $1 AND order_id < $2",
     ),
     (
-        "CREATE TEMP TABLE load_shipments (order_id TEXT PRIMARY KEY, dispatched INTEGER, open INTEGER) WITHOUT ROWID",
-        "INSERT INTO load_shipments SELECT order_id, sum(state = 'dispatched'), sum(state IN ('preparing', 'dispatching'))
-         FROM shipments WHERE order_id >= ? AND order_id < ? GROUP BY order_id",
+        "CREATE TEMP TABLE load_shipments (order_id TEXT PRIMARY KEY, dispatched BIGINT, open BIGINT)",
+        "INSERT INTO load_shipments SELECT order_id, sum(CASE state WHEN 'dispatched' THEN 1 ELSE 0 END),
+         sum(CASE WHEN state IN ('preparing', 'dispatching') THEN 1 ELSE 0 END)
+         FROM shipments WHERE order_id >= $1 AND order_id < $2 GROUP BY order_id",
     ),
     (
-        "CREATE TEMP TABLE load_events (order_id TEXT PRIMARY KEY, n INTEGER, low INTEGER, high INTEGER, different INTEGER,
-         charged INTEGER, refunded INTEGER, completed INTEGER, ended INTEGER) WITHOUT ROWID",
+        "CREATE TEMP TABLE load_events (order_id TEXT PRIMARY KEY, n BIGINT, low BIGINT, high BIGINT, different BIGINT,
+         charged BIGINT, refunded BIGINT, completed BIGINT, ended BIGINT)",
         "INSERT INTO load_events SELECT order_id, count(*), min(seq), max(seq), count(DISTINCT seq),
-         sum(type = 'PaymentCharged'), sum(type = 'PaymentRefunded'), sum(type = 'OrderCompleted'),
-         sum(type IN ('OrderCompleted', 'OrderCancelled', 'OrderFailed', 'OrderTimedOut'))
-         FROM events WHERE order_id >= ? AND order_id < ? GROUP BY order_id",
+         sum(CASE type WHEN 'PaymentCharged' THEN 1 ELSE 0 END), sum(CASE type WHEN 'PaymentRefunded' THEN 1 ELSE 0 END),
+         sum(CASE type WHEN 'OrderCompleted' THEN 1 ELSE 0 END),
+         sum(CASE WHEN type IN ('OrderCompleted', 'OrderCancelled', 'OrderFailed', 'OrderTimedOut') THEN 1 ELSE 0 END)
+         FROM events WHERE order_id >= $1 AND order_id < $2 GROUP BY order_id",
     ),
 ];
 
@@ -125,20 +127,22 @@ struct CountedState {
 /// # Errors
 /// [`LoadError::Check`] if the database cannot be read or is not an ordain's.
 pub fn check(
-    database: &Path,
+    database: &Location,
     orders: &Orders,
     tally: &Tally,
     stats: Option<&BTreeMap<String, u64>>,
 ) -> Result<Check, LoadError> {
-    let failed = |e: &dyn std::fmt::Display| LoadError::Check(format!("{}: {e}", database.display()));
-    if !database.is_file() {
-        return Err(failed(&"there is no such file"));
-    }
-    let mut connection = SqliteConnection::establish(&read_only(database)).map_err(|e| failed(&e))?;
+    let failed = |e: &dyn std::fmt::Display| LoadError::Check(format!("{}: {e}", database.shown()));
+    let mut connection = connect(database).map_err(|e| failed(&e))?;
     let mut found = Check::default();
     connection
         .transaction(|c| -> QueryResult<()> {
-            sql_query("PRAGMA temp_store = MEMORY").execute(c)?;
+            // One instant of the database, while a server may go on writing beside it.
+            let begin = match c {
+                Any::Sqlite(_) => "PRAGMA temp_store = MEMORY",
+                Any::Postgres(_) => "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+            };
+            sql_query(begin).execute(c)?;
             for (create, fill) in COPIES {
                 sql_query(*create).execute(c)?;
                 sql_query(*fill).bind::<Text, _>(&orders.prefix).bind::<Text, _>(orders.after()).execute(c)?;
@@ -151,7 +155,7 @@ pub fn check(
                     found.breach(row.id, row.what);
                 }
             }
-            let events = sql_query("SELECT coalesce(sum(n), 0) AS n FROM load_events").get_result::<Counted>(c)?;
+            let events = sql_query("SELECT CAST(coalesce(sum(n), 0) AS BIGINT) AS n FROM load_events").get_result::<Counted>(c)?;
             found.events = u64::try_from(events.n).unwrap_or_default();
             if let Some(stats) = stats {
                 let query = "SELECT state, count(*) AS n FROM orders GROUP BY state";
@@ -200,6 +204,16 @@ fn compare_stats(found: &mut Check, stats: &BTreeMap<String, u64>, rows: Vec<Cou
         if said != counted {
             found.breach("/stats", format!("says {said} {state} where SQL counts {counted}"));
         }
+    }
+}
+
+fn connect(database: &Location) -> Result<Any, String> {
+    match database {
+        Location::Sqlite(path) if !path.is_file() => Err("there is no such file".to_owned()),
+        Location::Sqlite(path) => {
+            SqliteConnection::establish(&read_only(path)).map(Any::Sqlite).map_err(|e| e.to_string())
+        }
+        Location::Postgres(url) => PgConnection::establish(url).map(Any::Postgres).map_err(|e| e.to_string()),
     }
 }
 

@@ -22,8 +22,9 @@ pub struct LoadOptions {
     // Not from the environment: a load run hits a server only when its command line says so.
     #[arg(long)]
     pub url: Option<String>,
-    /// The database of the server at --url, for the check (sqlite://PATH). Without it nothing is checked in SQL.
-    #[arg(long, requires = "url")]
+    /// The database. With --url: that server's, for the check in SQL, which is left out without it. Without --url: what
+    /// the server that is started works on, in place of a file in its folder; it should be empty.
+    #[arg(long)]
     pub database_url: Option<String>,
     /// An API key for the server, where it wants one.
     #[arg(long, env = "ORDAIN_API_KEY", hide_env_values = true)]

@@ -1,7 +1,6 @@
 //! The course of a run: a server, the orders, the figures, the check; and everything put away again, whatever happens.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -44,10 +43,19 @@ pub async fn run(options: LoadOptions) -> Result<Report, LoadError> {
 
 async fn course(options: &LoadOptions) -> Result<Report, LoadError> {
     let mut notes = Vec::new();
-    let checked = options.database_url.as_deref().map(checkable).transpose()?.flatten();
+    let checked = options.database_url.as_deref().map(Location::parse).transpose();
+    let checked = checked.map_err(|e| LoadError::Usage(e.to_string()))?;
+    if let (Some(_), Some(Location::Sqlite(path))) = (&options.url, &checked)
+        && !path.is_file()
+    {
+        return Err(LoadError::Usage(format!("--database-url {}: there is no such file", path.display())));
+    }
     // Declared before the server, so that it is removed after it.
     let scratch = options.url.is_none().then(|| Scratch::new(options.keep)).transpose()?;
-    let mut server = scratch.as_ref().map(|s| Server::start(s.path(), &options.server_args)).transpose()?;
+    let mut server = scratch
+        .as_ref()
+        .map(|s| Server::start(s.path(), options.database_url.as_deref(), &options.server_args))
+        .transpose()?;
     let url = server.as_ref().map(|s| s.url.clone()).or_else(|| options.url.clone()).unwrap_or_default();
     let target = Target::new(&url, options.api_key.as_deref())?;
     ready(&target, server.as_mut()).await?;
@@ -76,7 +84,8 @@ async fn course(options: &LoadOptions) -> Result<Report, LoadError> {
     figures.cpu_seconds = spent(cpu_before.1, cpu_after.1);
     // Only in a database of our own are all orders those of this run.
     let stats = if server.is_some() { stats(&target).await } else { None };
-    let database = server.as_ref().map(|s| s.database.clone()).or(checked);
+    let own = server.as_ref().map(|s| Location::parse(&s.database)).transpose();
+    let database = own.map_err(|e| LoadError::Usage(e.to_string()))?.or(checked);
     if let Some(server) = server {
         match server.stop().await? {
             Some(status) if status.success() => {}
@@ -84,13 +93,12 @@ async fn course(options: &LoadOptions) -> Result<Report, LoadError> {
             None => notes.push("the server did not end after SIGTERM and was killed".into()),
         }
     }
-    let check = database.map(|path| checked_orders(&path, &orders, &crew, stats.as_ref())).transpose()?;
+    let tally = crew.shared.tally();
+    let check = database.map(|d| check::check(&d, &orders, &tally, stats.as_ref())).transpose()?;
+    drop(tally);
     match &scratch {
         Some(scratch) if options.keep => notes.push(format!("kept: {}", scratch.path().display())),
         _ => {}
-    }
-    if options.database_url.is_some() && check.is_none() {
-        notes.push("only SQLite databases are checked".into());
     }
     let timing = Timing { seconds, generator_cpu_seconds: spent(cpu_before.0, cpu_after.0) };
     Ok(report(options, &crew, timing, figures, check, notes))
@@ -156,28 +164,6 @@ async fn drive(crew: &mut Crew, mut server: Option<&mut Server>) -> Result<(), L
                 }
             }
         }
-    }
-}
-
-fn checked_orders(
-    database: &Path,
-    orders: &Orders,
-    crew: &Crew,
-    stats: Option<&BTreeMap<String, u64>>,
-) -> Result<Check, LoadError> {
-    check::check(database, orders, &crew.shared.tally(), stats)
-}
-
-/// The file to check, if it is one; wrong URLs are told before the run, not after.
-fn checkable(url: &str) -> Result<Option<PathBuf>, LoadError> {
-    if url.starts_with("postgres") {
-        return Ok(None);
-    }
-    let Location::Sqlite(path) = Location::parse(url).map_err(|e| LoadError::Usage(e.to_string()))?;
-    if path.is_file() {
-        Ok(Some(path))
-    } else {
-        Err(LoadError::Usage(format!("--database-url {url}: there is no such file")))
     }
 }
 

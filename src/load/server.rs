@@ -17,7 +17,8 @@ const LOG: &str = "server.log";
 pub struct Server {
     child: Child,
     pub url: String,
-    pub database: PathBuf,
+    /// Its URL.
+    pub database: String,
     log: PathBuf,
     stopped: bool,
 }
@@ -27,10 +28,13 @@ impl Server {
     ///
     /// # Errors
     /// If there is no free port or the binary does not start.
-    pub fn start(folder: &Path, arguments: &[String]) -> Result<Self, LoadError> {
+    pub fn start(folder: &Path, database: Option<&str>, arguments: &[String]) -> Result<Self, LoadError> {
         // Free now; should another process take it before the child does, the child says so in its log.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let database = folder.join("ordain.db");
+        let database = match database {
+            Some(url) => url.to_owned(),
+            None => format!("sqlite://{}", folder.join("ordain.db").display()),
+        };
         let log = folder.join(LOG);
         let out = File::create(&log)?;
         let quiet: &[&str] =
@@ -38,7 +42,7 @@ impl Server {
         let child = Command::new(std::env::current_exe()?)
             .arg("serve")
             .args(["--bind", &address.to_string()])
-            .args(["--database-url", &format!("sqlite://{}", database.display())])
+            .args(["--database-url", &database])
             .args(quiet)
             .args(arguments)
             // Its own folder: no `.env` or `ordain.toml` of the caller's takes part.

@@ -70,7 +70,7 @@ impl Engine {
         activities: Activities,
         store: Store,
     ) -> Result<Self, StartError> {
-        let Store { journal, queries, next_key, ownership } = store;
+        let Store { journal, queries, next_key, ownership, fence } = store;
         // Every live actor has at most one unit on its way.
         let (door, inbox) = journal::queue(options.live_max + options.batch_max);
         let shared: SharedRef = Arc::new(Shared {
@@ -83,6 +83,7 @@ impl Engine {
             committing: AtomicUsize::new(0),
             ready: AtomicBool::new(false),
             draining: AtomicBool::new(false),
+            fence,
             mailbox_high: AtomicUsize::new(0),
             far_timer: FarTimer::default(),
             registry,
@@ -113,7 +114,7 @@ impl Engine {
             shard.try_send(Pools(pools.clone(), default.clone())).map_err(|_| StartError::Shard)?;
         }
         let acks = shards.iter().map(|s| s.clone().recipient()).collect();
-        let writer = journal::start(inbox, journal, acks, shared.options.batch_max)?;
+        let writer = journal::start(inbox, journal, acks, shared.options.batch_max, shared.fence.clone())?;
         let (timers, all) = (arbiter(), shards.clone());
         timers.spawn(super::timers::run(shared.clone(), all));
         let inner = Inner {
@@ -130,6 +131,17 @@ impl Engine {
     /// Whether recovery is done and the engine takes commands.
     pub fn is_ready(&self) -> bool {
         self.inner.shared.ready.load(Ordering::Acquire) && !self.inner.shared.is_draining()
+    }
+
+    /// Whether nobody else can own the database at this moment.
+    pub fn owns_database(&self) -> bool {
+        self.inner.shared.fence.is_ours()
+    }
+
+    /// Returns once another process has taken the database: nothing of this engine is stored any more, and it should
+    /// be drained with no grace.
+    pub async fn database_lost(&self) {
+        self.inner.shared.fence.lost().await;
     }
 
     /// Hands a command to its workflow and waits until its outcome is durable.

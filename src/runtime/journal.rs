@@ -5,11 +5,14 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use actix::Recipient;
-use metrics::histogram;
+use metrics::{counter, histogram};
 
 use super::messages::Acks;
 use crate::model::{Timestamp, WorkflowId};
-use crate::store::{Journal, StoreError, Unit, Verdict};
+use crate::store::{Fence, Journal, StoreError, Unit, Verdict};
+
+/// Between two words about the same outage.
+const SAY_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// A unit on its way to disk, and who waits for it.
 pub(super) struct Request {
@@ -81,8 +84,9 @@ pub(super) fn start(
     journal: Box<dyn Journal>,
     shards: Vec<Recipient<Acks>>,
     batch_max: usize,
+    fence: Fence,
 ) -> std::io::Result<JoinHandle<()>> {
-    let writer = Writer { journal, shards, batch_max };
+    let writer = Writer { journal, shards, batch_max, fence, outage: None };
     std::thread::Builder::new().name("journal".into()).spawn(move || writer.run(&inbox.orders))
 }
 
@@ -90,6 +94,15 @@ struct Writer {
     journal: Box<dyn Journal>,
     shards: Vec<Recipient<Acks>>,
     batch_max: usize,
+    fence: Fence,
+    outage: Option<Outage>,
+}
+
+/// The database does not take what it is given.
+struct Outage {
+    since: Instant,
+    said: Instant,
+    units: usize,
 }
 
 impl Writer {
@@ -145,15 +158,44 @@ impl Writer {
     /// One result for each unit. A unit that breaks a batch is found by trying them one by one.
     fn append(&mut self, units: &[Unit]) -> Vec<Result<Verdict, StoreError>> {
         match self.journal.append(units) {
-            Ok(verdicts) => verdicts.into_iter().map(Ok).collect(),
+            Ok(verdicts) => {
+                self.is_back();
+                verdicts.into_iter().map(Ok).collect()
+            }
             Err(StoreError::Refused(why)) if units.len() > 1 => {
                 tracing::error!(%why, units = units.len(), "a batch was refused; its units are tried one by one");
                 units.iter().map(|unit| self.append_one(unit)).collect()
             }
             Err(error) => {
-                tracing::error!(%error, units = units.len(), "a batch was not stored");
+                if matches!(error, StoreError::NotOwner) {
+                    self.fence.lose();
+                }
+                self.is_away(&error, units.len());
                 units.iter().map(|_| Err(error.clone())).collect()
             }
+        }
+    }
+
+    /// Says so at once, and then every ten seconds: in an outage everyone tries again and again.
+    fn is_away(&mut self, error: &StoreError, units: usize) {
+        counter!("ordain_journal_failures_total").increment(1);
+        let now = Instant::now();
+        let outage = self.outage.get_or_insert_with(|| {
+            tracing::error!(%error, units, "a batch was not stored");
+            Outage { since: now, said: now, units: 0 }
+        });
+        outage.units += units;
+        if outage.said.elapsed() >= SAY_AGAIN_AFTER {
+            outage.said = now;
+            let seconds = outage.since.elapsed().as_secs();
+            tracing::error!(%error, seconds, refused = outage.units, "the database still does not store");
+        }
+    }
+
+    fn is_back(&mut self) {
+        if let Some(outage) = self.outage.take() {
+            let ms = outage.since.elapsed().as_millis() as u64;
+            tracing::warn!(ms, refused = outage.units, "the database stores again");
         }
     }
 

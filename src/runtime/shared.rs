@@ -9,6 +9,7 @@ use super::journal::JournalDoor;
 use super::readers::Readers;
 use crate::kernel::{Cx, IdSource, Registry, mix, seed};
 use crate::model::{Key, RunId, Timestamp};
+use crate::store::Fence;
 
 pub(super) struct Shared {
     pub options: Options,
@@ -23,6 +24,8 @@ pub(super) struct Shared {
     pub running: AtomicUsize,
     /// Units handed to the journal whose outcome has not been taken.
     pub committing: AtomicUsize,
+    /// Whether the database is still ours.
+    pub fence: Fence,
     pub ready: AtomicBool,
     pub draining: AtomicBool,
     /// The deepest mailbox seen.

@@ -3,14 +3,21 @@
 //! Two traits, [`Journal`] and [`Queries`]; a database is one implementation of both and passes the same contract suite.
 //! Nothing here decides: a transition comes in whole and is stored whole, or not at all.
 
+mod batch;
+pub mod contract;
+mod fence;
 mod filter;
-pub mod sqlite;
+mod postgres;
+mod sql;
+mod sqlite;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use fence::Fence;
+pub use sql::Any;
 pub use filter::{Cursor, OrderFilter, Page, Sort, SortField};
 
 use crate::kernel::{FactRecord, Transition};
@@ -61,6 +68,9 @@ pub enum StoreError {
     /// A COMMIT got no answer; it must be read back.
     #[error("it is not known whether the commit took place: {0}")]
     OutcomeUnknown(String),
+    /// Another process owns the database now. Nothing this one does will be stored any more.
+    #[error("another process owns the database now")]
+    NotOwner,
     /// What was asked breaks a rule of the schema. Trying again does not help.
     #[error("the database refused: {0}")]
     Refused(String),
@@ -212,12 +222,16 @@ pub struct Store {
     pub next_key: Key,
     /// Keeps the database ours; released when dropped.
     pub ownership: Box<dyn Send>,
+    /// Tells whether it still is.
+    pub fence: Fence,
 }
 
 /// Where the database is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Location {
     Sqlite(std::path::PathBuf),
+    /// The URL as libpq takes it.
+    Postgres(String),
 }
 
 /// Why a database cannot be opened. Its file is as it was.
@@ -227,6 +241,8 @@ pub enum OpenError {
     BadUrl(String),
     #[error("the database {path} is in use by another ordain (process {holder})")]
     InUse { path: String, holder: String },
+    #[error("the database {path} cannot be reached: {why}")]
+    Unreachable { path: String, why: String },
     #[error("the database {path} is locked by another program")]
     Locked { path: String },
     #[error("{path} is not an ordain database: {why}")]
@@ -239,9 +255,20 @@ pub enum OpenError {
     Io { path: String, why: String },
 }
 
+impl OpenError {
+    /// Whether it is worth waiting for: the database is away, or its owner may end. A SQLite file that is in use is
+    /// not: its owner is on this machine, and starting twice is a mistake.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::InUse { path, .. } => path.starts_with("postgres"),
+            _ => false,
+        }
+    }
+}
+
 impl Location {
-    /// Reads a database URL: `sqlite://PATH` or a bare path; `sqlite://` alone is not one. A `+driver` in the scheme
-    /// is dropped.
+    /// Reads a database URL: `sqlite://PATH`, a bare path, or `postgres://…`. A `+driver` in the scheme is dropped.
     ///
     /// # Errors
     /// [`OpenError::BadUrl`] with a sentence for people.
@@ -261,10 +288,29 @@ impl Location {
             }
             "sqlite" => Ok(Self::Sqlite(rest.into())),
             "postgres" | "postgresql" => {
-                bad("this build keeps its data in SQLite; PostgreSQL is not supported yet".into())
+                Ok(Self::Postgres(format!("postgresql://{rest}")))
             }
-            "mysql" | "mariadb" => bad("MySQL is not supported; use sqlite://PATH".into()),
-            other => bad(format!("the database URL has the unknown scheme {other:?}; use sqlite://PATH")),
+            "mysql" | "mariadb" => bad("MySQL is not supported; use sqlite://PATH or postgres://…".into()),
+            other => {
+                bad(format!("the database URL has the unknown scheme {other:?}; use sqlite://PATH or postgres://…"))
+            }
+        }
+    }
+
+    /// The location for people and logs: without a password.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Sqlite(path) => path.display().to_string(),
+            Self::Postgres(url) => {
+                let (whole, _parameters) = url.split_once('?').unwrap_or((url, ""));
+                let rest = whole.split_once("://").map_or(whole, |(_, rest)| rest);
+                match rest.rsplit_once('@') {
+                    Some((who, place)) => {
+                        format!("postgresql://{}@{place}", who.split_once(':').map_or(who, |(name, _)| name))
+                    }
+                    None => format!("postgresql://{rest}"),
+                }
+            }
         }
     }
 }
@@ -276,6 +322,7 @@ impl Location {
 pub fn open(location: &Location, readers: usize) -> Result<Store, OpenError> {
     match location {
         Location::Sqlite(path) => sqlite::open(path, readers),
+        Location::Postgres(url) => postgres::open(postgres::Address::new(url, &location.shown()), readers),
     }
 }
 
@@ -286,5 +333,6 @@ pub fn open(location: &Location, readers: usize) -> Result<Store, OpenError> {
 pub fn open_read_only(location: &Location) -> Result<Arc<dyn Queries>, OpenError> {
     match location {
         Location::Sqlite(path) => sqlite::open_read_only(path),
+        Location::Postgres(url) => postgres::open_read_only(postgres::Address::new(url, &location.shown())),
     }
 }

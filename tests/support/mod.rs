@@ -5,6 +5,7 @@
 pub mod client;
 pub mod faults;
 pub mod ledger;
+pub mod postgres;
 pub mod server;
 pub mod wire;
 pub mod world;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::client::{self, Response};
+use super::postgres::{self, Cluster};
 
 /// Slow machines and debug builds included.
 const READY_WITHIN: Duration = Duration::from_secs(20);
@@ -46,17 +47,44 @@ pub struct Server {
     folder: tempfile::TempDir,
     args: Vec<String>,
     env: Vec<(String, String)>,
+    database_url: String,
+    /// Where the database is in one.
+    cluster: Option<Arc<Cluster>>,
+}
+
+/// Whether this test program runs its suite on PostgreSQL: its name ends so.
+pub fn on_postgres() -> bool {
+    env!("CARGO_CRATE_NAME").ends_with("_postgres")
 }
 
 impl Server {
     /// Starts a server and waits until it is ready.
     pub fn start(args: &[&str], env: Vec<(String, String)>) -> Self {
+        let cluster = on_postgres().then(|| postgres::cluster().expect("PostgreSQL is installed"));
+        let folder = tempfile::tempdir().unwrap();
+        let database_url = match &cluster {
+            Some(cluster) => cluster.database(),
+            None => format!("sqlite://{}", folder.path().join("ordain.db").display()),
+        };
+        Self::start_on(folder, database_url, cluster, args, env)
+    }
+
+    /// The same on a database that is there.
+    pub fn start_on(
+        folder: tempfile::TempDir,
+        database_url: String,
+        cluster: Option<Arc<Cluster>>,
+        args: &[&str],
+        env: Vec<(String, String)>,
+    ) -> Self {
         let mut server = Self {
             child: None,
             line: Line(Arc::new(Mutex::new(free_address()))),
-            folder: tempfile::tempdir().unwrap(),
+            folder,
             args: args.iter().map(|arg| (*arg).to_owned()).collect(),
             env,
+            database_url,
+            cluster,
         };
         server.restart();
         server
@@ -83,7 +111,7 @@ impl Server {
     fn spawn(&self) -> Child {
         let log = File::options().create(true).append(true).open(self.log_file()).unwrap();
         self.command("serve")
-            .args(["--bind", &self.line.address().to_string(), "--database-url", &self.database_url()])
+            .args(["--bind", &self.line.address().to_string(), "--database-url", self.database_url()])
             .args(["--log-level", "warn"])
             .args(&self.args)
             .envs(self.env.iter().cloned())
@@ -129,12 +157,8 @@ impl Server {
         self.child.as_ref().map(Child::id).unwrap()
     }
 
-    pub fn database(&self) -> PathBuf {
-        self.folder.path().join("ordain.db")
-    }
-
-    pub fn database_url(&self) -> String {
-        format!("sqlite://{}", self.database().display())
+    pub fn database_url(&self) -> &str {
+        &self.database_url
     }
 
     pub fn folder(&self) -> &Path {
@@ -178,7 +202,7 @@ impl Server {
 
     /// `ordain verify` of its database.
     pub fn verify(&self) -> Output {
-        self.command("verify").args(["--database-url", &self.database_url()]).output().unwrap()
+        self.command("verify").args(["--database-url", self.database_url()]).output().unwrap()
     }
 
     /// # Panics

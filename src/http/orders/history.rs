@@ -56,7 +56,8 @@ pub async fn page(req: &HttpRequest, site: &Site, id: &WorkflowId, is_order: boo
     let (after, limit) = (after.unwrap_or(0), limit.unwrap_or(LIMIT));
     let wanted = id.clone();
     // One more than asked for tells whether there is a next page.
-    let read = site.engine()?.read(move |queries| queries.history(&wanted, after, limit + 1));
+    let engine = site.engine()?;
+    let read = engine.read(move |queries| queries.history(&wanted, after, limit + 1));
     let facts = by(site.deadline(), read).await?;
     let mut events = facts.ok_or(EngineError::NotFound)?;
     let more = events.len() > limit;

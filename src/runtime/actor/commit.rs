@@ -66,7 +66,7 @@ impl WorkflowActor {
                 self.phase = Phase::Idle;
                 self.finish(flight.envelope, Err(EngineError::AnswerExists));
             }
-            Err(StoreError::Unavailable(why)) => self.not_stored(flight, StoreError::Unavailable(why), ctx),
+            Err(error @ (StoreError::Unavailable(_) | StoreError::NotOwner)) => self.not_stored(flight, error, ctx),
             Err(error @ StoreError::OutcomeUnknown(_)) => {
                 // What SQL has is the truth; taking the input once more on top of it is harmless either way.
                 tracing::error!(order_id = %self.id, %error, "a commit's outcome is unknown; it is read back");

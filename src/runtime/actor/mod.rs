@@ -121,7 +121,7 @@ impl WorkflowActor {
         match rows {
             Ok(rows) => self.restore(&rows, ctx),
             Err(error) => {
-                tracing::warn!(order_id = %self.id, %error, "an order could not be read");
+                tracing::debug!(order_id = %self.id, %error, "an order could not be read");
                 self.give_back_commands(&error);
                 self.rest(ctx);
             }

@@ -2,11 +2,7 @@
 //!
 //! Fast by group commit and by few, small rows; never by a weaker `synchronous`.
 
-mod error;
 mod journal;
-mod list;
 mod open;
-mod queries;
-mod schema;
 
 pub use open::{open, open_read_only};

@@ -6,19 +6,19 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::migration::{Migration, MigrationSource};
 use diesel::prelude::*;
-use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
 use diesel::sql_types::Text;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::journal::SqliteJournal;
-use super::queries::SqliteQueries;
-use super::schema::{owner, transitions, workflows};
 use crate::model::Key;
-use crate::store::{OpenError, Queries, Store};
+use crate::store::sql::schema::{owner, transitions, workflows};
+use crate::store::sql::{Any, Connect, SqlQueries, pool};
+use crate::store::{Fence, OpenError, Queries, Store};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 /// Marks a database file as ours: "ORDN".
@@ -63,6 +63,7 @@ pub fn open(path: &Path, readers: usize) -> Result<Store, OpenError> {
         queries: queries(path, readers).map_err(|why| OpenError::Io { path: shown.clone(), why })?,
         journal: Box::new(SqliteJournal::new(path.to_owned(), writer, epoch, next_fact)),
         next_key,
+        fence: Fence::default(),
         ownership: Box::new(ownership),
     })
 }
@@ -87,26 +88,18 @@ pub fn writer_connection(path: &Path) -> ConnectionResult<SqliteConnection> {
     Ok(connection)
 }
 
-#[derive(Debug)]
-struct ReaderSetup;
-
-impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for ReaderSetup {
-    fn on_acquire(&self, connection: &mut SqliteConnection) -> Result<(), diesel::r2d2::Error> {
-        connection.batch_execute(READER).map_err(diesel::r2d2::Error::QueryError)
-    }
-}
+/// How long a read waits for a connection of the pool.
+const READ_WAIT: Duration = Duration::from_secs(5);
 
 fn queries(path: &Path, readers: usize) -> Result<Arc<dyn Queries>, String> {
-    let manager = ConnectionManager::<SqliteConnection>::new(path.to_string_lossy());
-    let pool = Pool::builder()
-        .max_size(u32::try_from(readers.max(1)).unwrap_or(1))
-        .min_idle(Some(1))
-        .test_on_check_out(false)
-        .connection_timeout(std::time::Duration::from_secs(5))
-        .connection_customizer(Box::new(ReaderSetup))
-        .build(manager)
-        .map_err(|e| e.to_string())?;
-    Ok(Arc::new(SqliteQueries::new(pool)))
+    let file = path.to_string_lossy().into_owned();
+    let connect = move || {
+        let mut connection = SqliteConnection::establish(&file)?;
+        connection.batch_execute(READER).map_err(ConnectionError::CouldntSetupConfiguration)?;
+        Ok(Any::Sqlite(connection))
+    };
+    let pool = pool(Connect(Box::new(connect)), readers, READ_WAIT)?;
+    Ok(Arc::new(SqlQueries::new(pool)))
 }
 
 fn check_writable(path: &Path, shown: &str) -> Result<(), OpenError> {

@@ -1,8 +1,14 @@
-//! What SQLite's errors mean for the callers of the store.
+//! What the databases' errors mean for the callers of the store.
 
 use diesel::result::{DatabaseErrorKind, Error};
 
 use crate::store::StoreError;
+
+impl From<Error> for StoreError {
+    fn from(error: Error) -> Self {
+        classify(error)
+    }
+}
 
 /// Sorts an error: may it be tried again, or does the schema refuse it?
 pub fn classify(error: Error) -> StoreError {

@@ -3,8 +3,8 @@
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Integer, Text};
-use diesel::sqlite::Sqlite;
 
+use super::connection::{Any, MultiBackend};
 use super::error::classify;
 use super::queries::families_of;
 use super::schema::workflows;
@@ -16,13 +16,42 @@ use crate::workflows::order;
 const CHILD: &str = "EXISTS (SELECT 1 FROM workflows c WHERE c.root = workflows.key AND c.root <> c.key
     AND c.ended_at IS NULL AND ";
 
-type Boxed<'a> = workflows::BoxedQuery<'a, Sqlite, (BigInt, BigInt, BigInt, Text, Text)>;
+type Boxed<'a> = workflows::BoxedQuery<'a, MultiBackend, (BigInt, BigInt, BigInt, Text, Text)>;
 
-pub fn orders(c: &mut SqliteConnection, filter: &OrderFilter) -> Result<Page, StoreError> {
+/// Where the two databases speak of the same in different words.
+struct Words {
+    /// Begins a condition that a text, which follows, is part of the id.
+    id_holds: &'static str,
+    /// Begins a condition on the metadata entry whose name follows.
+    metadata: &'static str,
+    /// The entry's value as text, compared to what follows.
+    metadata_text: &'static str,
+}
+
+const SQLITE: Words = Words {
+    id_holds: "instr(lower(workflows.id), lower(",
+    metadata: "EXISTS (SELECT 1 FROM json_each(workflows.snapshot, '$.state.start.metadata') m WHERE m.key = ",
+    metadata_text: " AND CASE m.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'
+        ELSE CAST(m.value AS TEXT) END = ",
+};
+
+const POSTGRES: Words = Words {
+    id_holds: "strpos(lower(workflows.id), lower(",
+    metadata: "EXISTS (SELECT 1 FROM jsonb_each_text(CASE jsonb_typeof(workflows.snapshot::jsonb #>
+        '{state,start,metadata}') WHEN 'object' THEN workflows.snapshot::jsonb #> '{state,start,metadata}' END) m
+        WHERE m.key = ",
+    metadata_text: " AND m.value = ",
+};
+
+pub fn orders(c: &mut Any, filter: &OrderFilter) -> Result<Page, StoreError> {
     use workflows::{created_at, id, key, state, updated_at};
+    let words = match c {
+        Any::Sqlite(_) => &SQLITE,
+        Any::Postgres(_) => &POSTGRES,
+    };
     let sort = filter.sort;
     let query = workflows::table.select((key, created_at, updated_at, state, id)).into_boxed();
-    let query = narrow(query, filter);
+    let query = narrow(query, filter, words);
     let query = match &filter.cursor {
         Some(cursor) => behind(query, cursor)?,
         None => query,
@@ -56,13 +85,13 @@ pub fn orders(c: &mut SqliteConnection, filter: &OrderFilter) -> Result<Page, St
     Ok(Page { orders: families_of(c, &keys)?, next })
 }
 
-fn narrow<'a>(mut query: Boxed<'a>, filter: &'a OrderFilter) -> Boxed<'a> {
+fn narrow<'a>(mut query: Boxed<'a>, filter: &'a OrderFilter, words: &Words) -> Boxed<'a> {
     query = query.filter(workflows::kind.eq(order::KIND));
     if !filter.states.is_empty() {
         query = query.filter(workflows::state.eq_any(&filter.states));
     }
     if let Some(part) = &filter.q {
-        query = query.filter(sql::<Bool>("instr(lower(workflows.id), lower(").bind::<Text, _>(part).sql(")) > 0"));
+        query = query.filter(sql::<Bool>(words.id_holds).bind::<Text, _>(part).sql(")) > 0"));
     }
     if let Some(retrying) = filter.retrying {
         let own = sql::<Bool>("((workflows.ended_at IS NULL AND workflows.retrying) OR ").sql(CHILD);
@@ -78,12 +107,8 @@ fn narrow<'a>(mut query: Boxed<'a>, filter: &'a OrderFilter) -> Boxed<'a> {
         query = query.filter(own.sql("c.last_error = ").bind::<Text, _>(kind).sql("))"));
     }
     for (name, value) in &filter.metadata {
-        let holds = sql::<Bool>(
-            "EXISTS (SELECT 1 FROM json_each(workflows.snapshot, '$.state.start.metadata') m WHERE m.key = ",
-        );
-        let text = " AND CASE m.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'
-            ELSE CAST(m.value AS TEXT) END = ";
-        query = query.filter(holds.bind::<Text, _>(name).sql(text).bind::<Text, _>(value).sql(")"));
+        let holds = sql::<Bool>(words.metadata).bind::<Text, _>(name);
+        query = query.filter(holds.sql(words.metadata_text).bind::<Text, _>(value).sql(")"));
     }
     if let Some(at) = filter.created_after {
         query = query.filter(workflows::created_at.ge(at.0));

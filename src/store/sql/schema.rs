@@ -174,7 +174,7 @@ pub struct AnswerRow<'a> {
 }
 
 /// A row of `workflows` as it is read.
-#[derive(Queryable, Selectable, QueryableByName)]
+#[derive(Queryable, Selectable)]
 #[diesel(table_name = workflows)]
 pub struct WorkflowRead {
     key: i64,

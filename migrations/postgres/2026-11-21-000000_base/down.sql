@@ -1,0 +1,11 @@
+DROP VIEW events;
+DROP VIEW shipments;
+DROP VIEW orders;
+DROP FUNCTION ordain_time;
+DROP TABLE owner;
+DROP TABLE answers;
+DROP TABLE state_counts;
+DROP TABLE payments;
+DROP TABLE transitions;
+DROP FUNCTION ordain_append_only;
+DROP TABLE workflows;

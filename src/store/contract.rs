@@ -1,0 +1,312 @@
+//! What every store promises, whatever the database, as a suite for the tests of an implementation.
+//!
+//! It runs the real kernel and the real workflows, and panics where a promise is broken. [`suite`] takes a function that
+//! opens a database by name, making it where there is none, and opens the same database when it is called again.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)] // A broken promise is a failed test.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::kernel::{Commit, Cx, Family, IdSource, Input, Policies, Registry, Stepped};
+use crate::model::{Key, OrderId, RunId, Timestamp, WorkflowId};
+use crate::store::{Conflict, OrderFilter, Sort, SortField, Store, StoreError, StoredAnswer, Unit, Verdict};
+use crate::workflows;
+
+/// Gives keys from a start, and run ids that tell them apart.
+struct Ids(Cell<i64>);
+
+impl IdSource for Ids {
+    fn key(&self) -> Key {
+        self.0.set(self.0.get() + 1);
+        Key(self.0.get() - 1)
+    }
+
+    fn run_id(&self) -> RunId {
+        RunId(uuid::Uuid::from_u128(self.0.get() as u128))
+    }
+}
+
+/// Makes commits as the engine does: with the real kernel and the real workflows.
+struct Maker {
+    ids: Ids,
+    registry: Registry,
+    policies: Policies,
+    now: Cell<i64>,
+}
+
+impl Maker {
+    fn new(next: Key) -> Self {
+        let (registry, policies) = (workflows::registry(), Policies::default());
+        Self { ids: Ids(Cell::new(next.0)), registry, policies, now: Cell::new(1_000_000) }
+    }
+
+    fn cx(&self) -> Cx<'_> {
+        self.now.set(self.now.get() + 1);
+        Cx { now: Timestamp(self.now.get()), policies: &self.policies, registry: &self.registry, ids: &self.ids }
+    }
+
+    fn start(&self, order: &str, payment: &str) -> (Family, Unit) {
+        let input = json!({
+            "order_id": order, "payment_id": payment, "amount": "49.90", "currency": "USD", "address": "1 Main",
+            "review": {"mode": "auto", "auto_ms": 0}, "deadline_ms": 60_000, "fingerprint": "f",
+            "metadata": {"shop": "a\"b.c", "vip": true},
+        });
+        let (family, commit) = Family::start("order", id(order), &input, &self.cx()).unwrap();
+        (family, unit(commit))
+    }
+
+    fn step(&self, family: &Family, to: &WorkflowId, input: &Input) -> (Family, Unit) {
+        match family.step(to, input, &self.cx()).unwrap() {
+            Stepped::Changed { next, commit } => (next, unit(commit)),
+            Stepped::Unchanged => panic!("{input:?} changed nothing"),
+        }
+    }
+
+    /// The next result that is waited for arrives.
+    fn advance(&self, family: &Family) -> (Family, Unit) {
+        let call = family.outstanding().remove(0);
+        let done = Input::ActivityCompleted { activity: call.activity, attempt: call.attempt, result: Value::Null };
+        self.step(family, &call.workflow_id, &done)
+    }
+}
+
+fn id(order: &str) -> WorkflowId {
+    OrderId::parse(order).unwrap().workflow()
+}
+
+fn unit(commit: Commit) -> Unit {
+    Unit { transitions: commit.transitions, answer: None }
+}
+
+fn answer(key: &str) -> Option<StoredAnswer> {
+    let text = |t: &str| t.to_owned();
+    Some(StoredAnswer { key: text(key), fingerprint: text("f"), outcome: text("{}"), at: Timestamp(1) })
+}
+
+/// Runs every promise.
+pub fn suite(open: &dyn Fn(&str) -> Store) {
+    a_whole_life_is_read_back_as_it_was_written(open("life"));
+    conflicts_leave_a_unit_out_whole_and_the_rest_in(open("conflicts"));
+    what_is_stored_survives_reopening_and_keys_go_on(open);
+    families_are_due_in_order_and_page_by_page(open("due"));
+    lists_page_without_loss_or_repetition(open("lists"));
+    a_transition_is_stored_once(open("once"));
+    answers_are_kept_and_forgotten(open("answers"));
+    a_batch_of_many_orders_is_counted_right(open("several"));
+}
+
+fn a_whole_life_is_read_back_as_it_was_written(mut store: Store) {
+    let maker = Maker::new(store.next_key);
+    let (mut family, first) = maker.start("o-1", "p-1");
+    let mut facts = u64::from(first.transitions[0].facts);
+    assert_eq!(store.journal.append(&[first]).unwrap(), [Verdict::Stored]);
+    while !family.root().machine.is_terminal() {
+        let (next, unit) = maker.advance(&family);
+        let mine = unit.transitions.iter().filter(|t| t.id == id("o-1"));
+        facts += mine.map(|t| u64::from(t.facts)).sum::<u64>();
+        let members = next.members().len();
+        store.journal.append(&[unit]).unwrap();
+        family = next;
+        // Read-your-write: the rows are those of the last commit, open children with their parent.
+        let rows = store.queries.family(&id("o-1")).unwrap();
+        assert_eq!(rows.len(), members);
+        for (row, member) in rows.iter().zip(family.members()) {
+            assert_eq!((row.key, row.snapshot.clone()), (member.key, member.machine.snapshot().unwrap()));
+            assert_eq!((row.state.as_str(), row.seq), (member.machine.state_name(), member.machine.core().seq));
+        }
+    }
+    let history = store.queries.history(&id("o-1"), 0, 1_000).unwrap().unwrap();
+    assert_eq!(history.iter().map(|f| f.seq).collect::<Vec<_>>(), (1..=facts).collect::<Vec<_>>());
+    // Any page is a part of the whole, wherever it begins.
+    for after in 0..=facts {
+        let page = store.queries.history(&id("o-1"), after, 3).unwrap().unwrap();
+        let expected: Vec<u64> = (after + 1..=facts).take(3).collect();
+        assert_eq!(page.iter().map(|f| f.seq).collect::<Vec<_>>(), expected, "after {after}");
+    }
+    let folded = history.iter().map(|f| (&f.fact, f.at));
+    let row = store.queries.workflow(&id("o-1")).unwrap().unwrap();
+    let machine = maker.registry.fold(&row.kind, &row.id, row.run_id, row.parent.clone(), folded).unwrap();
+    let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    assert_eq!(json(&machine.snapshot().unwrap()), json(&row.snapshot));
+    let child = store.queries.workflow(&id("o-1").child("shipping", 1)).unwrap().unwrap();
+    assert_eq!((child.root, child.parent.as_ref(), child.state.as_str()), (row.key, Some(&row.id), "dispatched"));
+    let payment = store.queries.payment(&id("o-1")).unwrap().unwrap();
+    assert_eq!(
+        (payment.payment_id.as_str(), payment.status.as_str(), payment.amount.as_str()),
+        ("p-1", "charged", "49.90")
+    );
+    let counted = |kind: &str, state: &str, n| BTreeMap::from([(kind.to_owned(), (state.to_owned(), n))]);
+    let stats = store.queries.stats().unwrap();
+    for (kind, (state, n)) in counted("order", "completed", 1).into_iter().chain(counted("shipping", "dispatched", 1)) {
+        assert_eq!(stats[&kind][&state], n);
+        assert!(stats[&kind].iter().all(|(name, n)| *name == state || *n == 0), "{stats:?}");
+    }
+    assert!(store.queries.history(&id("nobody"), 0, 1).unwrap().is_none());
+    assert!(store.queries.family(&id("nobody")).unwrap().is_empty());
+}
+
+fn conflicts_leave_a_unit_out_whole_and_the_rest_in(mut store: Store) {
+    let maker = Maker::new(store.next_key);
+    let verdicts = |store: &mut Store, units: Vec<Unit>| store.journal.append(&units).unwrap();
+    let keyed = |mut unit: Unit, key| {
+        unit.answer = answer(key);
+        unit
+    };
+    let first = keyed(maker.start("o-1", "p-1").1, "k-1");
+    assert_eq!(verdicts(&mut store, vec![first]), [Verdict::Stored]);
+    let batch = vec![
+        maker.start("o-1", "p-9").1,
+        maker.start("o-2", "p-1").1,
+        keyed(maker.start("o-3", "p-3").1, "k-1"),
+        maker.start("o-4", "p-4").1,
+        // Within the batch the first wins.
+        maker.start("o-4", "p-5").1,
+        maker.start("o-5", "p-4").1,
+        keyed(maker.start("o-6", "p-6").1, "k-6"),
+        keyed(Unit::default(), "k-6"),
+    ];
+    let held = |p: &str| Verdict::Conflict(Conflict::PaymentInUse(crate::model::PaymentId::parse(p).unwrap()));
+    let expected = [
+        Verdict::Conflict(Conflict::WorkflowExists),
+        held("p-1"),
+        Verdict::Conflict(Conflict::KeyUsed),
+        Verdict::Stored,
+        Verdict::Conflict(Conflict::WorkflowExists),
+        held("p-4"),
+        Verdict::Stored,
+        Verdict::Conflict(Conflict::KeyUsed),
+    ];
+    assert_eq!(verdicts(&mut store, batch), expected);
+    for (order, there) in [("o-1", 1), ("o-2", 0), ("o-3", 0), ("o-4", 1), ("o-5", 0), ("o-6", 1)] {
+        assert_eq!(store.queries.family(&id(order)).unwrap().len(), there, "{order}");
+    }
+    assert_eq!(store.queries.stats().unwrap()["order"]["received"], 3);
+    assert_eq!(store.queries.payment(&id("o-4")).unwrap().unwrap().payment_id, "p-4");
+}
+
+fn what_is_stored_survives_reopening_and_keys_go_on(open: &dyn Fn(&str) -> Store) {
+    let mut store = open("again");
+    let maker = Maker::new(store.next_key);
+    store.journal.append(&[maker.start("o-1", "p-1").1, maker.start("o-2", "p-2").1]).unwrap();
+    drop(store);
+    let mut store = open("again");
+    let rows = store.queries.scan(Key(0), 10).unwrap();
+    assert_eq!(rows.len(), 2);
+    assert!(rows.iter().all(|row| row.key < store.next_key));
+    let maker = Maker::new(store.next_key);
+    store.journal.append(&[maker.start("o-3", "p-3").1]).unwrap();
+    assert_eq!(store.queries.scan(rows[1].key, 10).unwrap().len(), 1);
+}
+
+fn families_are_due_in_order_and_page_by_page(mut store: Store) {
+    let maker = Maker::new(store.next_key);
+    let mut units = Vec::new();
+    for n in 0..7 {
+        let (family, unit) = maker.start(&format!("o-{n}"), &format!("p-{n}"));
+        units.push(unit);
+        if n % 2 == 0 {
+            // Paused with nothing outstanding, it waits for a signal alone.
+            let (family, unit) = maker.advance(&family);
+            units.push(unit);
+            let failed = family.outstanding().remove(0);
+            let failure = crate::model::Failure::new(crate::model::FailureKind::Timeout, "late");
+            let input = Input::ActivityFailed { activity: failed.activity, attempt: failed.attempt, failure };
+            units.push(maker.step(&family, &id(&format!("o-{n}")), &input).1);
+        }
+    }
+    for unit in units {
+        store.journal.append(&[unit]).unwrap();
+    }
+    let q = &store.queries;
+    let far = Timestamp(i64::MAX);
+    let mut all = Vec::new();
+    let mut after = (Timestamp(-1), Key(i64::MAX));
+    loop {
+        let page = q.due(after, far, 2).unwrap();
+        let Some(last) = page.last() else { break };
+        after = (last.at, last.key);
+        all.extend(page);
+    }
+    assert_eq!(all.len(), 7);
+    assert!(all.windows(2).all(|w| (w[0].at, w[0].key) < (w[1].at, w[1].key)));
+    assert_eq!(all.iter().filter(|due| due.at == Timestamp(0)).count(), 3, "a call outstanding: due at once");
+    let first_later = all.iter().map(|due| due.at).find(|at| at.0 > 0);
+    assert_eq!(q.next_due(Timestamp(0)).unwrap(), first_later);
+    assert_eq!(q.next_due(all[6].at).unwrap(), None);
+    assert_eq!(q.due((Timestamp(-1), Key(0)), Timestamp(0), 10).unwrap().len(), 3);
+    let roots: Vec<WorkflowId> = (0..7).map(|n| id(&format!("o-{n}"))).chain([id("nobody")]).collect();
+    assert_eq!(q.families(&roots).unwrap().len(), 7);
+}
+
+fn lists_page_without_loss_or_repetition(mut store: Store) {
+    let maker = Maker::new(store.next_key);
+    let units: Vec<Unit> = (0..23).map(|n| maker.start(&format!("o-{n:02}"), &format!("p-{n}")).1).collect();
+    store.journal.append(&units).unwrap();
+    for field in [SortField::CreatedAt, SortField::UpdatedAt, SortField::OrderId, SortField::State] {
+        for descending in [true, false] {
+            let sort = Sort { field, descending };
+            let mut filter = OrderFilter { sort, limit: 5, ..OrderFilter::default() };
+            let mut seen: Vec<WorkflowId> = Vec::new();
+            loop {
+                let page = store.queries.orders(&filter).unwrap();
+                seen.extend(page.orders.iter().map(|family| family[0].id.clone()));
+                filter.cursor = page.next;
+                if filter.cursor.is_none() {
+                    break;
+                }
+            }
+            let mut expected: Vec<WorkflowId> = (0..23).map(|n| id(&format!("o-{n:02}"))).collect();
+            if descending {
+                expected.reverse();
+            }
+            assert_eq!(seen, expected, "{sort:?}");
+        }
+    }
+    let found = |filter: OrderFilter| store.queries.orders(&OrderFilter { limit: 50, ..filter }).unwrap().orders.len();
+    let with = |key: &str, value: &str| OrderFilter {
+        metadata: vec![(key.to_owned(), value.to_owned())],
+        ..OrderFilter::default()
+    };
+    assert_eq!(found(with("shop", "a\"b.c")), 23);
+    assert_eq!(found(with("vip", "true")), 23);
+    assert_eq!(found(with("shop", "other")), 0);
+    assert_eq!(found(OrderFilter { q: Some("%".to_owned()), ..OrderFilter::default() }), 0, "not a wildcard");
+    assert_eq!(found(OrderFilter { q: Some("O-0".to_owned()), ..OrderFilter::default() }), 10);
+}
+
+fn a_transition_is_stored_once(mut store: Store) {
+    let maker = Maker::new(store.next_key);
+    let (family, unit) = maker.start("o-1", "p-1");
+    store.journal.append(&[unit]).unwrap();
+    let (_, second) = maker.advance(&family);
+    store.journal.append(std::slice::from_ref(&second)).unwrap();
+    // A writer whose memory is behind the disk cannot write over it, and takes nobody down with it.
+    let other = maker.start("o-2", "p-2").1;
+    let refused = store.journal.append(&[second.clone(), other.clone()]);
+    assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
+    assert!(store.queries.family(&id("o-2")).unwrap().is_empty(), "a refused batch leaves nothing");
+    assert_eq!(store.journal.append(&[other]).unwrap(), [Verdict::Stored]);
+}
+
+fn answers_are_kept_and_forgotten(mut store: Store) {
+    let unit = Unit { transitions: Vec::new(), answer: answer("k") };
+    assert_eq!(store.journal.append(&[unit]).unwrap(), [Verdict::Stored]);
+    assert_eq!(store.queries.answer("k").unwrap(), answer("k"));
+    assert_eq!(store.queries.answer("other").unwrap(), None);
+    assert_eq!(store.journal.forget_answers(Timestamp(1)).unwrap(), 0);
+    assert_eq!(store.journal.forget_answers(Timestamp(2)).unwrap(), 1);
+    assert_eq!(store.queries.answer("k").unwrap(), None);
+}
+
+fn a_batch_of_many_orders_is_counted_right(mut store: Store) {
+    let maker = Maker::new(store.next_key);
+    let orders: Vec<_> = (0..3).map(|n| maker.start(&format!("o-{n}"), &format!("p-{n}"))).collect();
+    let (families, units): (Vec<_>, Vec<_>) = orders.into_iter().unzip();
+    assert_eq!(store.journal.append(&units).unwrap(), vec![Verdict::Stored; 3]);
+    let units: Vec<Unit> = families.iter().map(|family| maker.advance(family).1).collect();
+    assert_eq!(store.journal.append(&units).unwrap(), vec![Verdict::Stored; 3]);
+    let stats = store.queries.stats().unwrap();
+    assert_eq!(stats["order"].values().sum::<i64>(), 3);
+}

@@ -1,0 +1,13 @@
+//! What both databases have in common: the tables, the rows, and the reading side over a pool of connections.
+//!
+//! Here are the few places where their SQL differs in reading; writing is each database's own affair.
+
+mod connection;
+mod error;
+mod list;
+mod queries;
+pub mod schema;
+
+pub use connection::{Any, Connect, pool};
+pub use error::classify;
+pub use queries::SqlQueries;
