@@ -85,6 +85,11 @@ fn user() -> Option<(u32, u32)> {
 }
 
 impl Cluster {
+    /// Another one, for a test that stops it.
+    pub fn another(like: &Self) -> Self {
+        Self::new(like.binaries.clone())
+    }
+
     fn new(binaries: PathBuf) -> Self {
         let folder = tempfile::Builder::new().prefix("ordain-pg").tempdir().unwrap();
         let user = user();

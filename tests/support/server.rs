@@ -77,7 +77,36 @@ impl Server {
         args: &[&str],
         env: Vec<(String, String)>,
     ) -> Self {
-        let mut server = Self {
+        let mut server = Self::new(folder, database_url, cluster, args, env);
+        server.restart();
+        server
+    }
+
+    /// Starts a server that will not be ready at once, for another owns its database; waits until it answers.
+    pub fn standby_on(
+        folder: tempfile::TempDir,
+        database_url: String,
+        cluster: Option<Arc<Cluster>>,
+        args: &[&str],
+    ) -> Self {
+        let mut server = Self::new(folder, database_url, cluster, args, Vec::new());
+        server.child = Some(server.spawn());
+        let began = Instant::now();
+        while !server.line.get("/healthz").is_ok_and(|response| response.status == 200) {
+            assert!(began.elapsed() < READY_WITHIN, "it does not answer:\n{}", server.log());
+            sleep(Duration::from_millis(5));
+        }
+        server
+    }
+
+    fn new(
+        folder: tempfile::TempDir,
+        database_url: String,
+        cluster: Option<Arc<Cluster>>,
+        args: &[&str],
+        env: Vec<(String, String)>,
+    ) -> Self {
+        Self {
             child: None,
             line: Line(Arc::new(Mutex::new(free_address()))),
             folder,
@@ -85,9 +114,12 @@ impl Server {
             env,
             database_url,
             cluster,
-        };
-        server.restart();
-        server
+        }
+    }
+
+    /// Sends it a signal by name, as `kill` knows it.
+    pub fn signal(&self, name: &str) {
+        assert!(Command::new("kill").args([name, &self.pid().to_string()]).status().unwrap().success());
     }
 
     /// Starts it again on the same database and, if it is still free, at the same address; waits until it is ready.

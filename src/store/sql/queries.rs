@@ -27,14 +27,16 @@ impl SqlQueries {
     }
 
     /// Reads on a connection of the pool. A connection may have died since it was last used (the database was
-    /// restarted), which says nothing of the database now: so a read that fails is made once more, on another.
+    /// restarted), which says nothing of the database now: so a read that fails is made again on others, until it was
+    /// one that is new.
     fn with<T>(&self, read: impl Fn(&mut Any) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let mut again = true;
+        let mut tries_left = self.pool.max_size() + 1;
         loop {
+            tries_left -= 1;
             let mut pooled = self.pool.get().map_err(|e| StoreError::Unavailable(e.to_string()))?;
             let result = read(&mut pooled.connection);
             pooled.suspect = matches!(result, Err(StoreError::Unavailable(_)));
-            if !(pooled.suspect && std::mem::take(&mut again)) {
+            if !pooled.suspect || tries_left == 0 {
                 return result;
             }
         }
