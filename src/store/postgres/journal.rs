@@ -22,7 +22,7 @@ const RESOLVE_WITHIN: Duration = Duration::from_secs(5);
 
 pub struct PostgresJournal {
     address: Arc<Address>,
-    /// `None` after an error; made anew by a later call.
+    /// `None` at first and after an error; made by the next call.
     connection: Option<PgConnection>,
     failed_at: Option<Instant>,
     epoch: i64,
@@ -40,8 +40,8 @@ enum Unknown {
 }
 
 impl PostgresJournal {
-    pub fn new(address: Arc<Address>, connection: PgConnection, epoch: i64, next_fact: i64) -> Self {
-        Self { address, connection: Some(connection), failed_at: None, epoch, next_fact, unknown: None }
+    pub fn new(address: Arc<Address>, epoch: i64, next_fact: i64) -> Self {
+        Self { address, connection: None, failed_at: None, epoch, next_fact, unknown: None }
     }
 
     /// Takes the connection, or makes one. It is put back by whoever found it sound.
@@ -52,7 +52,7 @@ impl PostgresJournal {
         if self.failed_at.is_some_and(|at| at.elapsed() < RECONNECT_AFTER) {
             return Err(StoreError::Unavailable("the connection was lost".to_owned()));
         }
-        self.address.connect().inspect_err(|_| self.failed_at = Some(Instant::now())).map_err(|e| {
+        connect(&self.address).inspect_err(|_| self.failed_at = Some(Instant::now())).map_err(|e| {
             StoreError::Unavailable(e.to_string().lines().next().unwrap_or_default().to_owned())
         })
     }
@@ -129,6 +129,13 @@ impl PostgresJournal {
         self.next_fact = next_fact;
         Ok(())
     }
+}
+
+/// All that is written is found by its key; the planner, whose statistics of a young table are old, is told so.
+fn connect(address: &Address) -> ConnectionResult<PgConnection> {
+    let mut c = address.connect()?;
+    c.batch_execute("SET enable_seqscan = off").map_err(ConnectionError::CouldntSetupConfiguration)?;
+    Ok(c)
 }
 
 impl Journal for PostgresJournal {

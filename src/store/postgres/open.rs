@@ -108,7 +108,7 @@ pub fn open(address: Address, readers: usize) -> Result<Store, OpenError> {
     let next_fact = next_fact(&mut c).map_err(|e| unreachable(&address, &e))?;
     Ok(Store {
         queries: queries(&address, readers)?,
-        journal: Box::new(PostgresJournal::new(address, c, epoch, next_fact)),
+        journal: Box::new(PostgresJournal::new(address, epoch, next_fact)),
         next_key,
         ownership: Box::new(keeper),
         fence,
