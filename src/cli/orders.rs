@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::CliError;
 use super::args::{AddressArgs, ListArgs, OrderCommand, Output, Server, StartArgs, Target};
 use super::client::{Client, encode};
-use super::show;
+use super::{out, show};
 
 pub fn run(command: OrderCommand) -> Result<(), CliError> {
     actix_rt::System::new().block_on(run_on(command))
@@ -50,12 +50,10 @@ fn path(target: &Target, what: &str) -> String {
 /// Prints an answer: as it came, or for people.
 fn print(server: &Server, text: &str, for_people: impl FnOnce(&Value) -> String) -> Result<(), CliError> {
     if server.output == Output::Json {
-        println!("{text}");
-        return Ok(());
+        return out::line(text);
     }
     let unread = |e: serde_json::Error| CliError::Refused(format!("the server's answer cannot be read: {e}"));
-    println!("{}", for_people(&serde_json::from_str(text).map_err(unread)?));
-    Ok(())
+    out::line(for_people(&serde_json::from_str(text).map_err(unread)?))
 }
 
 async fn show_order(target: &Target, path: &str) -> Result<(), CliError> {

@@ -7,10 +7,10 @@ use actix_rt::signal::unix::{Signal, SignalKind, signal};
 
 use super::CliError;
 use super::args::ServeArgs;
-use crate::config::{self, ConfigError, Settings};
+use crate::config::{self, Config, ConfigError, Settings};
 use crate::runtime::Engine;
-use crate::store::{self, Location, OpenError};
-use crate::{activities, http, telemetry, workflows};
+use crate::store::{self, OpenError};
+use crate::{http, telemetry, workflows};
 
 impl From<ConfigError> for CliError {
     fn from(error: ConfigError) -> Self {
@@ -28,16 +28,12 @@ impl From<OpenError> for CliError {
 }
 
 pub fn serve(args: &ServeArgs) -> Result<(), CliError> {
-    let settings = config::load(args.config.as_deref(), args)?;
-    // All settings are read before anything is touched.
-    let (engine_options, mut server_options) = (settings.engine()?, settings.server()?);
-    let location = Location::parse(&settings.database_url)?;
-    let activities = activities::build(&settings.activities(), settings.chaos());
-    let activities = activities.map_err(|e| CliError::Usage(e.to_string()))?;
+    let Config { settings, engine: engine_options, server: mut server_options, location, activities, warnings } =
+        config::load(args.config.as_deref(), args)?;
     let usage = |e: telemetry::TelemetryError| CliError::Usage(e.to_string());
     telemetry::logs(&settings.log_level, settings.log_format).map_err(usage)?;
     let metrics = telemetry::metrics().map_err(usage)?;
-    for warning in settings.warnings() {
+    for warning in warnings {
         tracing::warn!("{warning}");
     }
     let store = store::open(&location, engine_options.readers)?;
@@ -55,7 +51,7 @@ pub fn serve(args: &ServeArgs) -> Result<(), CliError> {
         let bind = server_options.bind;
         let (server, address) =
             http::serve(server_options, engine.clone()).map_err(|e| failed(&format!("cannot listen on {bind}"), &e))?;
-        tracing::info!(%address, database = %settings.database_url, chaos = ?settings.chaos, "ordain listens");
+        tracing::info!(%address, database = settings.shown_database_url(), chaos = ?settings.chaos, "ordain listens");
         run(server, engine, signals, &settings).await;
         Ok(())
     })
