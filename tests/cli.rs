@@ -22,7 +22,7 @@ fn err(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 20] = [
     "serve",
     "config",
     "start-workflow",
@@ -38,6 +38,7 @@ const COMMANDS: [&str; 19] = [
     "pause",
     "resume",
     "health",
+    "logs",
     "load",
     "verify",
     "openapi",
@@ -82,7 +83,8 @@ fn a_server_that_is_not_there_is_exit_3_with_a_hint() {
     let folder = tempfile::tempdir().unwrap();
     let done = ordain(folder.path(), &[], &["list", "--url", "http://127.0.0.1:9"]);
     assert_eq!(done.status.code(), Some(3));
-    assert!(err(&done).contains("ordain serve"), "{}", err(&done));
+    let words = "server not reachable at http://127.0.0.1:9: start it with \"ordain serve\"";
+    assert!(err(&done).contains(words), "{}", err(&done));
 }
 
 #[test]

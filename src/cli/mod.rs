@@ -2,10 +2,15 @@
 
 mod args;
 mod client;
+mod history;
+mod list;
+mod logs;
 mod orders;
 mod out;
+mod pages;
 mod serve;
 mod show;
+mod terminal;
 mod tools;
 
 use std::process::ExitCode;

@@ -1,15 +1,37 @@
 //! Answers of the server as people read them.
 
-use std::io::IsTerminal;
-
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
+use super::args::{Output, Server};
+use super::terminal::{clean, colours, cut, relative as told};
+use super::{CliError, out};
 use crate::model::Timestamp;
 
-/// Whether to colour: on a terminal, unless NO_COLOR is set.
-fn colours() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+/// The longest data of a fact in a table, in characters.
+const DATA_MAX: usize = 100;
+
+/// Reads a part of an answer.
+///
+/// # Errors
+/// [`CliError::Refused`] where it is not what it should be.
+pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, CliError> {
+    serde_json::from_str(text).map_err(|e| CliError::Refused(format!("the server's answer cannot be read: {e}")))
+}
+
+/// Elements of a page, each as a value.
+pub fn parsed(page: &[Box<RawValue>]) -> Vec<Value> {
+    page.iter().map(|raw| serde_json::from_str(raw.get()).unwrap_or_default()).collect()
+}
+
+/// Prints an answer: as it came, or for people.
+///
+/// # Errors
+/// Where it cannot be read or printed.
+pub fn print(server: &Server, text: &str, for_people: impl FnOnce(&Value) -> String) -> Result<(), CliError> {
+    if server.output == Output::Json { out::line(text) } else { out::line(for_people(&read(text)?)) }
 }
 
 fn table(head: &[&str]) -> Table {
@@ -24,8 +46,8 @@ fn table(head: &[&str]) -> Table {
 fn text(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+        Value::String(text) => clean(text),
+        other => clean(&other.to_string()),
     }
 }
 
@@ -41,19 +63,8 @@ fn state(value: &Value) -> Cell {
     if colours() { cell.fg(colour) } else { cell }
 }
 
-/// An instant as people say it: `3 s ago`, `in 2 min`.
 fn relative(value: &Value) -> String {
-    let Some(at) = value.as_str().and_then(Timestamp::parse) else { return text(value) };
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
-    let ms = now - at.0;
-    let s = ms.unsigned_abs() / 1_000;
-    let length = match s {
-        0..120 => format!("{s} s"),
-        120..7_200 => format!("{} min", s / 60),
-        7_200..172_800 => format!("{} h", s / 3_600),
-        _ => format!("{} days", s / 86_400),
-    };
-    if ms < 0 { format!("in {length}") } else { format!("{length} ago") }
+    value.as_str().and_then(Timestamp::parse).map_or_else(|| text(value), told)
 }
 
 /// What an order waits for, in words.
@@ -66,7 +77,7 @@ fn waits(status: &Value) -> String {
             _ => name,
         };
         if let Some(error) = wait["last_error"]["message"].as_str() {
-            words.push_str(&format!(" ({error})"));
+            words.push_str(&format!(" ({})", clean(error)));
         }
         if let Some(attempt) = wait["attempt"].as_u64() {
             words.push_str(&format!(", attempt {attempt}"));
@@ -107,7 +118,7 @@ pub fn order(status: &Value) -> String {
     row("payment", format!("{}  {}", text(&status["payment"]["payment_id"]), money(&status["payment"])));
     if !status["shipping"].is_null() {
         let shipping = &status["shipping"];
-        let carrier = shipping["carrier_ref"].as_str().unwrap_or_default();
+        let carrier = shipping["carrier_ref"].as_str().map(clean).unwrap_or_default();
         row("shipping", format!("{} {} {carrier}", text(&shipping["shipment_id"]), text(&shipping["state"])));
     }
     row("address", address(&status["address"]));
@@ -121,7 +132,7 @@ pub fn order(status: &Value) -> String {
         row("reason", text(&status["reason"]));
     }
     if let Some(message) = status["last_error"]["message"].as_str() {
-        row("last error", format!("{}: {message}", text(&status["last_error"]["activity"])));
+        row("last error", format!("{}: {}", text(&status["last_error"]["activity"]), clean(message)));
     }
     if status["live"].is_object() {
         row("waits for", waits(status));
@@ -132,10 +143,19 @@ pub fn order(status: &Value) -> String {
     table.to_string()
 }
 
-/// A page of orders.
+/// A page of orders, and how to get at the next one.
 pub fn list(page: &Value) -> String {
-    let mut table = table(&["order", "state", "step", "amount", "waits for", "created"]);
-    let orders = page["orders"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let orders = orders(page["orders"].as_array().map(Vec::as_slice).unwrap_or_default(), true);
+    match page["next_cursor"].as_str() {
+        Some(cursor) => format!("{orders}\nmore: --cursor {}, or --all", clean(cursor)),
+        None => orders,
+    }
+}
+
+/// Orders, a line each; `head`: with the names of the columns.
+pub fn orders(orders: &[Value], head: bool) -> String {
+    let columns: &[&str] = &["order", "state", "step", "amount", "waits for", "created"];
+    let mut table = table(if head { columns } else { &[] });
     for order in orders {
         table.add_row([
             Cell::new(text(&order["order_id"])),
@@ -146,37 +166,28 @@ pub fn list(page: &Value) -> String {
             Cell::new(relative(&order["created_at"])),
         ]);
     }
-    let more = match page["next_cursor"].as_str() {
-        Some(cursor) => format!("\nmore: --cursor {cursor}"),
-        None => String::new(),
-    };
-    if orders.is_empty() { "no orders".to_owned() } else { format!("{table}{more}") }
+    if orders.is_empty() { "no orders".to_owned() } else { table.to_string() }
 }
 
-/// A history.
-pub fn history(page: &Value) -> String {
-    let mut table = table(&["seq", "at", "fact", "data"]);
-    let events = page["events"].as_array().or(page.as_array()).map(Vec::as_slice).unwrap_or_default();
-    for event in events {
-        let data = event["data"].to_string();
-        let short: String = data.chars().take(100).collect();
-        let data = if short.len() < data.len() { format!("{short}…") } else { short };
-        let cells = [text(&event["seq"]), text(&event["at"]), text(&event["type"]), data];
-        table.add_row(cells.map(Cell::new));
+/// Facts, a line each; `head`: with the names of the columns.
+pub fn history(facts: &[Value], head: bool) -> String {
+    let columns: &[&str] = &["seq", "at", "fact", "data"];
+    let mut table = table(if head { columns } else { &[] });
+    for fact in facts {
+        let data = cut(&clean(&fact["data"].to_string()), DATA_MAX);
+        table.add_row([text(&fact["seq"]), text(&fact["at"]), text(&fact["type"]), data].map(Cell::new));
     }
     table.to_string()
 }
 
-/// All of an order: status, retry policy, the newest of its history.
-pub fn describe(all: &Value) -> String {
-    let events = all["history"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let newest = &events[events.len().saturating_sub(10)..];
+/// All of an order: status, retry policies, the newest of its history.
+pub fn describe(status: &Value, retry: &Value, newest: &[Value]) -> String {
     let mut policies = table(&["activity", "timeout", "first wait", "cap", "attempts of kind error"]);
-    for (name, policy) in all["retry"]["activities"].as_object().into_iter().flatten() {
+    for (name, policy) in retry["activities"].as_object().into_iter().flatten() {
         let ms = |field: &str| format!("{} ms", text(&policy[field]));
-        let cells = [name.clone(), ms("timeout_ms"), ms("initial_ms"), ms("cap_ms"), text(&policy["max_attempts"])];
+        let cells = [clean(name), ms("timeout_ms"), ms("initial_ms"), ms("cap_ms"), text(&policy["max_attempts"])];
         policies.add_row(cells.map(Cell::new));
     }
-    let newest = history(&Value::Array(newest.to_vec()));
-    format!("{}\n\nretry policies\n{policies}\n\nnewest facts\n{newest}", order(&all["status"]))
+    let newest = history(newest, true);
+    format!("{}\n\nretry policies\n{policies}\n\nnewest facts\n{newest}", order(status))
 }

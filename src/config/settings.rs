@@ -129,7 +129,7 @@ impl Serialize for HeaderText {
 
 /// A length of time: seconds as a number, or a text with a unit.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a length of time such as 5, \"500ms\" or \"5s\"")]
 pub enum Time {
     Seconds(f64),
     Text(String),

@@ -79,18 +79,34 @@ impl Sources {
 fn words(error: Error) -> String {
     let place = error.metadata.as_ref().map(|m| m.interpolate(&Profile::Default, &error.path));
     let place = place.map(|place| format!(" (set by {place})")).unwrap_or_default();
+    // A header's value is never shown.
+    let secret = error.path.iter().any(|key| key == "headers");
     let what = match &error.kind {
-        // A header's value is never shown.
-        Kind::InvalidType(_, wanted) | Kind::InvalidValue(_, wanted) if error.path.iter().any(|k| k == "headers") => {
-            format!("invalid type, expected {wanted}")
+        Kind::InvalidType(_, wanted) | Kind::InvalidValue(_, wanted) if secret => format!("must be {}", plain(wanted)),
+        Kind::InvalidType(found, wanted) | Kind::InvalidValue(found, wanted) => {
+            format!("is {found}, must be {}", plain(wanted))
         }
-        Kind::Message(message) => without_source(message),
-        kind => kind.to_string(),
+        Kind::UnknownField(_, known) => format!("is unknown; known are {}", known.join(", ")),
+        Kind::UnknownVariant(found, known) => format!("is {found:?}, must be {}", known.join(" or ")),
+        Kind::Message(message) if error.path.is_empty() => without_source(message),
+        kind => format!("cannot be used: {kind}"),
     };
     if error.path.is_empty() {
         format!("{what}{place}")
     } else {
-        format!("the setting {}: {what}{place}", error.path.join("."))
+        format!("the setting {} {what}{place}", error.path.join("."))
+    }
+}
+
+/// What serde wants, in the words of people.
+fn plain(wanted: &str) -> &str {
+    match wanted {
+        "usize" | "u64" | "u32" => "a whole number from 0",
+        "f64" => "a number",
+        "a boolean" => "true or false",
+        "a map" => "a table",
+        wanted if wanted.starts_with("struct ") => "a table",
+        wanted => wanted,
     }
 }
 
@@ -227,6 +243,14 @@ mod tests {
         assert_eq!(settings(&both, &[("LOG_LEVEL", "error")]).unwrap().log_level, "error");
         let twice = [("ORDAIN_BIND", "a"), ("ORDAIN_BIND", "b"), ("ORDAIN_URL", "x"), ("OTHER", "y")];
         assert_eq!(settings(&twice, &[]).unwrap().bind, "b");
+    }
+
+    #[test]
+    fn a_headers_value_keeps_its_zeros() {
+        let name = "ORDAIN_ACTIVITIES__CHARGE_PAYMENT__HEADERS__X_API_KEY";
+        for settings in [settings(&[], &[(name, "007")]).unwrap(), settings(&[(name, "007")], &[]).unwrap()] {
+            assert_eq!(settings.activities["charge_payment"].headers["x-api-key"].0, "007");
+        }
     }
 
     #[test]
