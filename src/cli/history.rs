@@ -21,10 +21,10 @@ pub async fn history(target: &Target) -> Result<(), CliError> {
         out::bytes(format!("{{\"{kind}\":{},\"events\":", json!(target.order)).as_bytes())?;
         return rest(page, pages, ",\"next_after\":null}").await;
     }
-    let mut first = true;
+    let (mut table, mut first) = (show::Pages::of_facts(), true);
     while let Some(facts) = page {
         if first || !facts.is_empty() {
-            out::line(show::history(&show::parsed(&facts), first))?;
+            out::line(show::history(&show::parsed(&facts), &mut table))?;
         }
         first = false;
         page = pages.next().await?;

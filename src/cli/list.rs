@@ -32,10 +32,10 @@ async fn all(args: &ListArgs, mut pages: List<'_>) -> Result<(), CliError> {
         }
         return out::line("],\"next_cursor\":null}");
     }
-    let mut first = true;
+    let (mut table, mut first) = (show::Pages::of_orders(), true);
     while let Some(orders) = page {
         if first || !orders.is_empty() {
-            out::line(show::orders(&show::parsed(&orders), first))?;
+            out::line(show::orders(&show::parsed(&orders), &mut table))?;
         }
         first = false;
         page = pages.next().await?;

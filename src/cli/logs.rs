@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::args::{LogsArgs, Output, Service};
 use super::client::{Client, encode};
 use super::pages::{History, List};
-use super::terminal::{clean, cut, paint, width};
+use super::terminal::{clean, cut, now, paint, width};
 use super::{CliError, out, show};
 use crate::workflows::order::activity;
 
@@ -222,6 +222,14 @@ fn print(args: &LogsArgs, entries: Vec<Entry>) -> Result<(), CliError> {
     Ok(())
 }
 
+/// The time of day where it is today's, for terminals are narrow.
+fn clock<'a>(at: &'a str, now: &str) -> &'a str {
+    match (at.split_once('T'), now.split_once('T')) {
+        (Some((day, time)), Some((today, _))) if day == today => time,
+        _ => at,
+    }
+}
+
 /// One entry for people, in so many columns.
 fn line(entry: &Entry, columns: usize) -> Result<String, CliError> {
     let (name, colour) = match entry.service {
@@ -230,20 +238,12 @@ fn line(entry: &Entry, columns: usize) -> Result<String, CliError> {
         Service::Shipping => ("shipping", Color::Magenta),
         Service::Worker => ("worker", Color::Blue),
     };
-    let rest = format!("{}  {}  {}", clean(&entry.order_id), clean(&entry.kind), short(&show::read(entry.data.get())?));
-    let at = clean(&entry.at);
+    let rest =
+        format!("{}  {}  {}", clean(&entry.order_id), clean(&entry.kind), show::short(&show::read(entry.data.get())?));
+    let at = if columns < LINE_MAX { clock(&entry.at, &now().to_string()) } else { &entry.at };
+    let at = clean(at);
     let left = columns.saturating_sub(at.chars().count() + 12).max(20);
     Ok(format!("{at}  {}  {}", paint(&format!("{name:<8}"), colour), cut(rest.trim_end(), left)))
-}
-
-/// A fact's data as `name=value`, without what is empty.
-fn short(data: &Value) -> String {
-    let fields = data.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
-    let field = |(name, value): (&String, &Value)| match value.as_str() {
-        Some(text) if !text.contains([' ', '"']) => format!("{}={}", clean(name), clean(text)),
-        _ => format!("{}={}", clean(name), clean(&value.to_string())),
-    };
-    fields.map(field).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -280,5 +280,7 @@ mod tests {
         let entry = entry("o", "2026-01-01T00:00:00.000Z", "Paused");
         assert_eq!(line(&entry, 200).unwrap(), "2026-01-01T00:00:00.000Z  app       o  Paused  a=1 b=\"x y\" d=z");
         assert_eq!(line(&entry, 60).unwrap().chars().count(), 60);
+        assert_eq!(clock(&entry.at, "2026-01-01T23:00:00.000Z"), "00:00:00.000Z");
+        assert_eq!(clock(&entry.at, "2026-01-02T23:00:00.000Z"), entry.at);
     }
 }

@@ -25,9 +25,9 @@ pub fn paint(text: &str, colour: Color) -> String {
     if colours() { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
 }
 
-/// The columns of the terminal; `None` where there is none.
+/// The columns of the terminal; `None` where there is none, or one that does not know.
 pub fn width() -> Option<usize> {
-    comfy_table::Table::new().width().map(usize::from)
+    comfy_table::Table::new().width().map(usize::from).filter(|columns| *columns > 0)
 }
 
 /// A text that cannot move the cursor or change the colours, whoever wrote it.
@@ -45,10 +45,14 @@ pub fn cut(text: &str, chars: usize) -> String {
     short
 }
 
+pub fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    Timestamp(since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX)))
+}
+
 /// An instant as people say it: `3 s ago`, `in 2 min`.
 pub fn relative(at: Timestamp) -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
-    distance(now.saturating_sub(at.0))
+    distance(now().0.saturating_sub(at.0))
 }
 
 fn distance(ms: i64) -> String {
