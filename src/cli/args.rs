@@ -201,9 +201,10 @@ pub(super) struct ListArgs {
     /// KEY=VALUE; may be given many times, then all of them must hold.
     #[arg(long, value_name = "KEY=VALUE")]
     pub metadata: Vec<String>,
-    /// An instant such as 2026-01-31T12:00:00Z.
+    /// Only orders created at an instant such as 2026-01-31T12:00:00Z, or later.
     #[arg(long, value_name = "INSTANT")]
     pub created_after: Option<String>,
+    /// Only orders created before an instant.
     #[arg(long, value_name = "INSTANT")]
     pub created_before: Option<String>,
     /// Orders on a page [default: 20, with --all 500].

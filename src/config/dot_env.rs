@@ -22,13 +22,12 @@ pub(super) fn read(path: &Path) -> Result<Vec<(String, String)>, ConfigError> {
 
 fn parse(text: &str) -> Result<Vec<(String, String)>, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let read = Rc::new(Cell::new(0));
+    let read = Rc::new(Cell::new(0_usize));
     let lines = Lines { left: text.as_bytes(), read: Rc::clone(&read) };
     dotenvy::Iter::new(lines).collect::<Result<_, _>>().map_err(|error| match error {
         dotenvy::Error::LineParse(said, _) => {
-            // A value may have many lines: the first of them is where it went wrong for a reader.
-            let further = said.trim_end_matches(['\r', '\n']).matches('\n').count();
-            unparsed(text, (read.get().max(1) - 1usize).saturating_sub(further))
+            // What it could not read may have many lines: the first of them is where a reader has to look.
+            unparsed(text, read.get().saturating_sub(said.lines().count().max(1)))
         }
         dotenvy::Error::Io(e) => e.to_string(),
         _ => "it has no usable value".to_owned(),
@@ -83,7 +82,7 @@ mod tests {
             (long.as_str(), "line 2 (ORDAIN_BIND) is"),
             ("\n\nSECRET=a b c\n", "line 3 is"),
             ("A=1\nB='x\ny\nz\n\n", "line 2 is"),
-            ("ABCDEF==", "line 1 is"),
+            ("JBSW Y3DP=", "line 1 is"),
         ] {
             let said = parse(text).unwrap_err();
             assert!(said.starts_with(begins), "{text:?}: {said}");
