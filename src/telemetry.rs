@@ -2,6 +2,7 @@
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
 
 use crate::config::LogFormat;
 
@@ -13,12 +14,20 @@ const SIZES: [f64; 13] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 51
 /// Why telemetry cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    #[error("log_level {0:?} is not a level or a filter: {1}")]
-    Level(String, String),
+    #[error("log_level is not a level or a filter: {0}")]
+    Level(#[from] ParseError),
     #[error("logs are set up already")]
     Twice,
     #[error("metrics: {0}")]
     Metrics(#[from] BuildError),
+}
+
+/// What is logged at a level (`info`) or by a filter (`info,ordain::runtime=debug`).
+///
+/// # Errors
+/// Where the text is neither.
+pub fn filter(level: &str) -> Result<EnvFilter, ParseError> {
+    EnvFilter::try_new(level)
 }
 
 /// Sends the logs of the process to standard error.
@@ -26,8 +35,7 @@ pub enum TelemetryError {
 /// # Errors
 /// [`TelemetryError`] where the level cannot be read, or logs go somewhere already.
 pub fn logs(level: &str, format: LogFormat) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::try_new(level).map_err(|e| TelemetryError::Level(level.to_owned(), e.to_string()))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter(level)?).with_writer(std::io::stderr);
     let done = match format {
         LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),

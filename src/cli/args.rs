@@ -96,6 +96,10 @@ pub(super) enum OrderCommand {
     Resume(Target),
     /// Ask a server whether it is ready.
     Health(Server),
+    /// Show what happened to an order and its shipments, by time; without an order, to the newest 20.
+    ///
+    /// One line a fact: time, service, order, fact, its data in short. With -o json one JSON document a line.
+    Logs(LogsArgs),
 }
 
 #[derive(Debug, Clone, Args)]
@@ -180,7 +184,7 @@ pub(super) struct ListArgs {
     #[arg(long)]
     pub state: Option<String>,
     /// A part of the id.
-    #[arg(long)]
+    #[arg(short, long)]
     pub q: Option<String>,
     /// Only orders with an activity that is being tried again.
     #[arg(long)]
@@ -188,11 +192,54 @@ pub(super) struct ListArgs {
     /// created_at, updated_at, order_id or state; a `-` before it: descending.
     #[arg(long, allow_hyphen_values = true)]
     pub sort: Option<String>,
-    #[arg(long, default_value_t = 20)]
-    pub limit: u32,
+    /// Only orders with an activity of which so many attempts were made.
+    #[arg(long, value_name = "N")]
+    pub attempts_min: Option<u32>,
+    /// Only orders whose last error is of this kind: validation, refused, unreachable, timeout, …
+    #[arg(long, value_name = "KIND")]
+    pub error: Option<String>,
+    /// KEY=VALUE; may be given many times, then all of them must hold.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub metadata: Vec<String>,
+    /// Only orders created at an instant such as 2026-01-31T12:00:00Z, or later.
+    #[arg(long, value_name = "INSTANT")]
+    pub created_after: Option<String>,
+    /// Only orders created before an instant.
+    #[arg(long, value_name = "INSTANT")]
+    pub created_before: Option<String>,
+    /// Orders on a page [default: 20, with --all 500].
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u32>,
     /// The next_cursor of the page before.
     #[arg(long)]
     pub cursor: Option<String>,
+    /// Follow the pages to the last one.
+    #[arg(long)]
+    pub all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LogsArgs {
+    /// The order's id.
+    pub order: Option<String>,
+    #[command(flatten)]
+    pub server: Server,
+    /// Only what this service did; worker: every attempt at an activity, whosever it is.
+    #[arg(long, value_enum)]
+    pub service: Option<Service>,
+    /// Go on until the order has ended; without an order, until interrupted.
+    #[arg(short, long)]
+    pub follow: bool,
+}
+
+/// Who does something: app receives, validates and reviews; orders charges and refunds; shipping is the child workflow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Service {
+    App,
+    Orders,
+    Shipping,
+    Worker,
 }
 
 #[derive(Debug, Args)]
@@ -270,6 +317,18 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     live_max: Option<usize>,
+    /// Connections at once [default: 20000].
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_connections: Option<usize>,
+    /// The largest body of a request [default: 1048576].
+    #[arg(long, value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_limit_bytes: Option<usize>,
+    /// Every request is answered within this time [default: 10].
+    #[arg(long, value_name = "SECONDS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_timeout_seconds: Option<f64>,
     /// How long what runs may take to end after SIGTERM [default: 10].
     #[arg(long, value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]

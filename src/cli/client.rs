@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use actix_web::http::{Method, Uri};
 use awc::error::SendRequestError;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::CliError;
 use super::args::Server;
+use super::terminal::clean;
+use super::{CliError, show};
 use crate::activities::new_client;
 
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -36,6 +38,11 @@ impl Client {
 
     pub async fn get(&self, path: &str) -> Result<String, CliError> {
         self.send(Method::GET, path, None, TIMEOUT).await
+    }
+
+    /// Gets and reads an answer.
+    pub async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
+        show::read(&self.get(path).await?)
     }
 
     /// A request that the server holds for up to `seconds`.
@@ -76,11 +83,11 @@ fn problem(status: u16, text: &str) -> String {
     let parsed: Value = serde_json::from_str(text).unwrap_or_default();
     let field = |name: &str| parsed.get(name).and_then(Value::as_str);
     let mut words = match (field("detail").or(field("title")), field("code")) {
-        (Some(detail), Some(code)) => format!("{detail} ({code}, {status})"),
+        (Some(detail), Some(code)) => format!("{} ({}, {status})", clean(detail), clean(code)),
         _ => format!("the server answered {status}"),
     };
     for fault in parsed.get("errors").and_then(Value::as_array).into_iter().flatten() {
-        let of = |name: &str| fault.get(name).and_then(Value::as_str).unwrap_or_default();
+        let of = |name: &str| fault.get(name).and_then(Value::as_str).map(clean).unwrap_or_default();
         words.push_str(&format!("\n  {}: {}", of("pointer"), of("message")));
     }
     words

@@ -2,9 +2,15 @@
 
 mod args;
 mod client;
+mod history;
+mod list;
+mod logs;
 mod orders;
+mod out;
+mod pages;
 mod serve;
 mod show;
+mod terminal;
 mod tools;
 
 use std::process::ExitCode;
@@ -23,8 +29,11 @@ pub(crate) enum CliError {
     #[error("{0}")]
     Usage(String),
     /// Exit 3.
-    #[error("server not reachable at {url}: {why}\nstart it with: ordain serve")]
+    #[error("server not reachable at {url}: start it with \"ordain serve\" ({why})")]
     NotReachable { url: String, why: String },
+    /// Whoever read what is printed has gone, as `head` does. Exit 0, without a word.
+    #[error("nobody reads on")]
+    NobodyReads,
 }
 
 impl CliError {
@@ -33,7 +42,16 @@ impl CliError {
             Self::Refused(_) => 1,
             Self::Usage(_) => 2,
             Self::NotReachable { .. } => 3,
+            Self::NobodyReads => 0,
         }
+    }
+
+    /// Says it to whoever watches; the exit code.
+    fn tell(&self) -> ExitCode {
+        if !matches!(self, Self::NobodyReads) {
+            out::note(&self.to_string());
+        }
+        ExitCode::from(self.code())
     }
 }
 
@@ -51,9 +69,6 @@ pub fn run() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("ordain: {error}");
-            ExitCode::from(error.code())
-        }
+        Err(error) => error.tell(),
     }
 }

@@ -2,10 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::CliError;
-use super::args::{AddressArgs, ListArgs, OrderCommand, Output, Server, StartArgs, Target};
+use super::args::{AddressArgs, OrderCommand, StartArgs, Target};
 use super::client::{Client, encode};
-use super::show;
+use super::{CliError, history, list, logs, show};
 
 pub fn run(command: OrderCommand) -> Result<(), CliError> {
     actix_rt::System::new().block_on(run_on(command))
@@ -19,9 +18,9 @@ async fn run_on(command: OrderCommand) -> Result<(), CliError> {
             let seq = seq.map(|seq| format!("?seq={seq}")).unwrap_or_default();
             show_order(&target, &format!("{}{seq}", path(&target, "state"))).await
         }
-        OrderCommand::List(args) => list(&args).await,
-        OrderCommand::Describe(target) => describe(&target).await,
-        OrderCommand::History(target) => history(&target).await,
+        OrderCommand::List(args) => list::list(&args).await,
+        OrderCommand::Describe(target) => history::describe(&target).await,
+        OrderCommand::History(target) => history::history(&target).await,
         OrderCommand::Approve(target) => act(&target, "signals/approve", None).await,
         OrderCommand::Cancel { target, reason } => {
             let body = reason.map(|reason| json!({ "reason": reason }));
@@ -36,9 +35,10 @@ async fn run_on(command: OrderCommand) -> Result<(), CliError> {
         OrderCommand::Retry(target) => act(&target, "retry", None).await,
         OrderCommand::Pause(target) => act(&target, "pause", None).await,
         OrderCommand::Resume(target) => act(&target, "resume", None).await,
+        OrderCommand::Logs(args) => logs::logs(&args).await,
         OrderCommand::Health(server) => {
             let text = Client::new(&server)?.get("/readyz").await?;
-            print(&server, &text, |_| "ready".to_owned())
+            show::print(&server, &text, |_| "ready".to_owned())
         }
     }
 }
@@ -47,32 +47,21 @@ fn path(target: &Target, what: &str) -> String {
     format!("/orders/{}/{what}", encode(&target.order))
 }
 
-/// Prints an answer: as it came, or for people.
-fn print(server: &Server, text: &str, for_people: impl FnOnce(&Value) -> String) -> Result<(), CliError> {
-    if server.output == Output::Json {
-        println!("{text}");
-        return Ok(());
-    }
-    let unread = |e: serde_json::Error| CliError::Refused(format!("the server's answer cannot be read: {e}"));
-    println!("{}", for_people(&serde_json::from_str(text).map_err(unread)?));
-    Ok(())
-}
-
 async fn show_order(target: &Target, path: &str) -> Result<(), CliError> {
     let text = Client::new(&target.server)?.get(path).await?;
-    print(&target.server, &text, show::order)
+    show::print(&target.server, &text, show::order)
 }
 
 async fn act(target: &Target, what: &str, body: Option<&Value>) -> Result<(), CliError> {
     let text = Client::new(&target.server)?.post(&path(target, what), body).await?;
-    print(&target.server, &text, show::order)
+    show::print(&target.server, &text, show::order)
 }
 
 async fn status(target: &Target, wait: Option<u32>, until: &str) -> Result<(), CliError> {
     let Some(seconds) = wait else { return show_order(target, &path(target, "status")).await };
     let path = format!("{}?wait={seconds}&until={}", path(target, "status"), encode(until));
     let text = Client::new(&target.server)?.wait(&path, seconds).await?;
-    print(&target.server, &text, show::order)
+    show::print(&target.server, &text, show::order)
 }
 
 fn address_of(args: &AddressArgs) -> Option<Value> {
@@ -115,44 +104,6 @@ async fn start(args: StartArgs) -> Result<(), CliError> {
     let text = client.post(&path(&args.target, "start"), Some(&Value::Object(body))).await?;
     match args.wait {
         Some(_) => status(&args.target, args.wait, "terminal").await,
-        None => print(&args.target.server, &text, show::order),
+        None => show::print(&args.target.server, &text, show::order),
     }
-}
-
-async fn list(args: &ListArgs) -> Result<(), CliError> {
-    let mut path = format!("/orders?limit={}", args.limit);
-    let options = [("state", &args.state), ("q", &args.q), ("sort", &args.sort), ("cursor", &args.cursor)];
-    for (name, value) in options {
-        if let Some(value) = value {
-            path.push_str(&format!("&{name}={}", encode(value)));
-        }
-    }
-    if args.retrying {
-        path.push_str("&retrying=true");
-    }
-    let text = Client::new(&args.server)?.get(&path).await?;
-    print(&args.server, &text, show::list)
-}
-
-async fn history(target: &Target) -> Result<(), CliError> {
-    let client = Client::new(&target.server)?;
-    let path = if target.order.contains('/') {
-        let segments: Vec<String> = target.order.split('/').map(encode).collect();
-        format!("/workflows/{}/history", segments.join("/"))
-    } else {
-        path(target, "history")
-    };
-    let text = client.get(&path).await?;
-    print(&target.server, &text, show::history)
-}
-
-async fn describe(target: &Target) -> Result<(), CliError> {
-    let client = Client::new(&target.server)?;
-    let status = client.get(&path(target, "status")).await?;
-    let history = client.get(&path(target, "history")).await?;
-    let policies = client.get("/policies").await?;
-    let read = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
-    let all =
-        json!({ "status": read(&status), "history": read(&history)["events"], "retry": read(&policies)["retry"] });
-    print(&target.server, &all.to_string(), show::describe)
 }

@@ -8,8 +8,8 @@ use actix_web::dev::ServerHandle;
 
 use super::CliError;
 use super::args::ServeArgs;
-use crate::activities::{self, Activities};
-use crate::config::{self, ConfigError};
+use crate::activities::Activities;
+use crate::config::{self, Config, ConfigError};
 use crate::runtime::{Engine, Options};
 use crate::store::{self, Location, OpenError, Store};
 use crate::{http, telemetry, workflows};
@@ -33,16 +33,12 @@ impl From<OpenError> for CliError {
 }
 
 pub fn serve(args: &ServeArgs) -> Result<(), CliError> {
-    let settings = config::load(args.config.as_deref(), args)?;
-    // All settings are read before anything is touched.
-    let (engine_options, mut server_options) = (settings.engine()?, settings.server()?);
-    let location = Location::parse(&settings.database_url)?;
-    let activities = activities::build(&settings.activities(), settings.chaos());
-    let activities = activities.map_err(|e| CliError::Usage(e.to_string()))?;
+    let Config { settings, engine: engine_options, server: mut server_options, location, activities, warnings } =
+        config::load(args.config.as_deref(), args)?;
     let usage = |e: telemetry::TelemetryError| CliError::Usage(e.to_string());
     telemetry::logs(&settings.log_level, settings.log_format).map_err(usage)?;
     let metrics = telemetry::metrics().map_err(usage)?;
-    for warning in settings.warnings() {
+    for warning in warnings {
         tracing::warn!("{warning}");
     }
     let grace = Duration::from_secs_f64(settings.shutdown_seconds.clamp(0.0, 3_600.0));

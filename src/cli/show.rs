@@ -1,31 +1,99 @@
 //! Answers of the server as people read them.
 
-use std::io::IsTerminal;
-
-use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
+use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, Table, Width, presets};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
+use super::args::{Output, Server};
+use super::terminal::{clean, colours, cut, relative as told, width};
+use super::{CliError, out};
 use crate::model::Timestamp;
 
-/// Whether to colour: on a terminal, unless NO_COLOR is set.
-fn colours() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+/// The longest data of a fact in a table, in characters, where there is no terminal to say it.
+const DATA_MAX: usize = 100;
+/// What the other columns of a history take of a terminal.
+const BESIDE_DATA: usize = 56;
+
+/// Reads a part of an answer.
+///
+/// # Errors
+/// [`CliError::Refused`] where it is not what it should be.
+pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, CliError> {
+    serde_json::from_str(text).map_err(|e| CliError::Refused(format!("the server's answer cannot be read: {e}")))
+}
+
+/// Elements of a page, each as a value.
+pub fn parsed(page: &[Box<RawValue>]) -> Vec<Value> {
+    page.iter().map(|raw| serde_json::from_str(raw.get()).unwrap_or_default()).collect()
+}
+
+/// Prints an answer: as it came, or for people.
+///
+/// # Errors
+/// Where it cannot be read or printed.
+pub fn print(server: &Server, text: &str, for_people: impl FnOnce(&Value) -> String) -> Result<(), CliError> {
+    if server.output == Output::Json { out::line(text) } else { out::line(for_people(&read(text)?)) }
 }
 
 fn table(head: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    // A terminal that does not know its width must not squeeze everything into one column.
+    let fit = if width().is_some() { ContentArrangement::Dynamic } else { ContentArrangement::Disabled };
+    table.load_style(presets::NOTHING).set_content_arrangement(fit);
     if !head.is_empty() {
         table.set_header(head.iter().map(|h| Cell::new(h.to_uppercase())));
     }
     table
 }
 
+/// A table that is printed page by page: the head with the first page only, and no column narrower than it was.
+pub struct Pages {
+    columns: &'static [&'static str],
+    /// Empty until the first page.
+    widths: Vec<u16>,
+}
+
+impl Pages {
+    pub fn of_orders() -> Self {
+        Self { columns: &["order", "state", "step", "amount", "waits for", "created"], widths: Vec::new() }
+    }
+
+    pub fn of_facts() -> Self {
+        Self { columns: &["seq", "at", "fact", "data"], widths: Vec::new() }
+    }
+
+    fn page(&mut self, rows: impl Iterator<Item = Vec<Cell>>) -> String {
+        let mut table = table(if self.widths.is_empty() { self.columns } else { &[] });
+        table.add_rows(rows);
+        let known = self.widths.iter().copied().chain(std::iter::repeat(0));
+        self.widths = table.column_max_content_widths().into_iter().zip(known).map(|(now, old)| now.max(old)).collect();
+        let fitted = fitted(self.widths.clone(), width());
+        for (column, width) in table.column_iter_mut().zip(fitted) {
+            // A blank on either side is part of a column's width.
+            column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width.saturating_add(2))));
+        }
+        table.to_string()
+    }
+}
+
+/// Takes from the widest column until all of them fit, with a blank on either side of each.
+fn fitted(mut widths: Vec<u16>, columns: Option<usize>) -> Vec<u16> {
+    let room = columns.unwrap_or(usize::MAX).saturating_sub(2 * widths.len());
+    while widths.iter().map(|width| usize::from(*width)).sum::<usize>() > room {
+        match widths.iter_mut().max() {
+            Some(widest) if *widest > 1 => *widest -= 1,
+            _ => break,
+        }
+    }
+    widths
+}
+
 fn text(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+        Value::String(text) => clean(text),
+        other => clean(&other.to_string()),
     }
 }
 
@@ -41,19 +109,8 @@ fn state(value: &Value) -> Cell {
     if colours() { cell.fg(colour) } else { cell }
 }
 
-/// An instant as people say it: `3 s ago`, `in 2 min`.
 fn relative(value: &Value) -> String {
-    let Some(at) = value.as_str().and_then(Timestamp::parse) else { return text(value) };
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
-    let ms = now - at.0;
-    let s = ms.unsigned_abs() / 1_000;
-    let length = match s {
-        0..120 => format!("{s} s"),
-        120..7_200 => format!("{} min", s / 60),
-        7_200..172_800 => format!("{} h", s / 3_600),
-        _ => format!("{} days", s / 86_400),
-    };
-    if ms < 0 { format!("in {length}") } else { format!("{length} ago") }
+    value.as_str().and_then(Timestamp::parse).map_or_else(|| text(value), told)
 }
 
 /// What an order waits for, in words.
@@ -66,7 +123,7 @@ fn waits(status: &Value) -> String {
             _ => name,
         };
         if let Some(error) = wait["last_error"]["message"].as_str() {
-            words.push_str(&format!(" ({error})"));
+            words.push_str(&format!(" ({})", clean(error)));
         }
         if let Some(attempt) = wait["attempt"].as_u64() {
             words.push_str(&format!(", attempt {attempt}"));
@@ -97,17 +154,18 @@ fn money(payment: &Value) -> String {
 /// One order.
 pub fn order(status: &Value) -> String {
     let mut table = table(&[]);
+    table.add_row([Cell::new("order"), Cell::new(text(&status["order_id"]))]);
+    table.add_row([Cell::new("state"), state(&status["state"])]);
     let mut row = |name: &str, value: String| {
         table.add_row([Cell::new(name), Cell::new(value)]);
     };
-    row("order", text(&status["order_id"]));
     row("run", text(&status["run_id"]));
     let paused = if status["paused"] == true { " (paused)" } else { "" };
     row("step", format!("{}{paused}", text(&status["step"])));
     row("payment", format!("{}  {}", text(&status["payment"]["payment_id"]), money(&status["payment"])));
     if !status["shipping"].is_null() {
         let shipping = &status["shipping"];
-        let carrier = shipping["carrier_ref"].as_str().unwrap_or_default();
+        let carrier = shipping["carrier_ref"].as_str().map(clean).unwrap_or_default();
         row("shipping", format!("{} {} {carrier}", text(&shipping["shipment_id"]), text(&shipping["state"])));
     }
     row("address", address(&status["address"]));
@@ -121,62 +179,95 @@ pub fn order(status: &Value) -> String {
         row("reason", text(&status["reason"]));
     }
     if let Some(message) = status["last_error"]["message"].as_str() {
-        row("last error", format!("{}: {message}", text(&status["last_error"]["activity"])));
+        row("last error", format!("{}: {}", text(&status["last_error"]["activity"]), clean(message)));
     }
     if status["live"].is_object() {
         row("waits for", waits(status));
         row("actor", text(&status["live"]["actor"]));
     }
     row("facts", text(&status["seq"]));
-    table.add_row([Cell::new("state"), state(&status["state"])]);
     table.to_string()
 }
 
-/// A page of orders.
+/// A page of orders, and how to get at the next one.
 pub fn list(page: &Value) -> String {
-    let mut table = table(&["order", "state", "step", "amount", "waits for", "created"]);
-    let orders = page["orders"].as_array().map(Vec::as_slice).unwrap_or_default();
-    for order in orders {
-        table.add_row([
+    let orders = orders(page["orders"].as_array().map(Vec::as_slice).unwrap_or_default(), &mut Pages::of_orders());
+    match page["next_cursor"].as_str() {
+        Some(cursor) => format!("{orders}\nmore: --cursor {}, or --all", clean(cursor)),
+        None => orders,
+    }
+}
+
+/// Orders, a line each.
+pub fn orders(orders: &[Value], pages: &mut Pages) -> String {
+    let row = |order: &Value| {
+        vec![
             Cell::new(text(&order["order_id"])),
             state(&order["state"]),
             Cell::new(text(&order["step"])),
             Cell::new(money(&order["payment"])),
             Cell::new(waits(order)),
             Cell::new(relative(&order["created_at"])),
-        ]);
-    }
-    let more = match page["next_cursor"].as_str() {
-        Some(cursor) => format!("\nmore: --cursor {cursor}"),
-        None => String::new(),
+        ]
     };
-    if orders.is_empty() { "no orders".to_owned() } else { format!("{table}{more}") }
+    if orders.is_empty() { "no orders".to_owned() } else { pages.page(orders.iter().map(row)) }
 }
 
-/// A history.
-pub fn history(page: &Value) -> String {
-    let mut table = table(&["seq", "at", "fact", "data"]);
-    let events = page["events"].as_array().or(page.as_array()).map(Vec::as_slice).unwrap_or_default();
-    for event in events {
-        let data = event["data"].to_string();
-        let short: String = data.chars().take(100).collect();
-        let data = if short.len() < data.len() { format!("{short}…") } else { short };
-        let cells = [text(&event["seq"]), text(&event["at"]), text(&event["type"]), data];
-        table.add_row(cells.map(Cell::new));
-    }
-    table.to_string()
+/// Facts, a line each.
+pub fn history(facts: &[Value], pages: &mut Pages) -> String {
+    let data_max = width().map_or(DATA_MAX, |columns| columns.saturating_sub(BESIDE_DATA).max(20));
+    let row = |fact: &Value| {
+        let data = cut(&short(&fact["data"]), data_max);
+        [text(&fact["seq"]), text(&fact["at"]), text(&fact["type"]), data].map(Cell::new).to_vec()
+    };
+    pages.page(facts.iter().map(row))
 }
 
-/// All of an order: status, retry policy, the newest of its history.
-pub fn describe(all: &Value) -> String {
-    let events = all["history"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let newest = &events[events.len().saturating_sub(10)..];
+/// A fact's data as `name=value`, without what is empty.
+pub fn short(data: &Value) -> String {
+    let fields = data.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+    let field = |(name, value): (&String, &Value)| match value.as_str() {
+        Some(text) if !text.contains([' ', '"']) => format!("{}={}", clean(name), clean(text)),
+        _ => format!("{}={}", clean(name), clean(&value.to_string())),
+    };
+    fields.map(field).collect::<Vec<_>>().join(" ")
+}
+
+/// All of an order: status, retry policies, the newest of its history.
+pub fn describe(status: &Value, retry: &Value, newest: &[Value]) -> String {
     let mut policies = table(&["activity", "timeout", "first wait", "cap", "attempts of kind error"]);
-    for (name, policy) in all["retry"]["activities"].as_object().into_iter().flatten() {
+    for (name, policy) in retry["activities"].as_object().into_iter().flatten() {
         let ms = |field: &str| format!("{} ms", text(&policy[field]));
-        let cells = [name.clone(), ms("timeout_ms"), ms("initial_ms"), ms("cap_ms"), text(&policy["max_attempts"])];
+        let cells = [clean(name), ms("timeout_ms"), ms("initial_ms"), ms("cap_ms"), text(&policy["max_attempts"])];
         policies.add_row(cells.map(Cell::new));
     }
-    let newest = history(&Value::Array(newest.to_vec()));
-    format!("{}\n\nretry policies\n{policies}\n\nnewest facts\n{newest}", order(&all["status"]))
+    let newest = history(newest, &mut Pages::of_facts());
+    format!("{}\n\nretry policies\n{policies}\n\nnewest facts\n{newest}", order(status))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_widest_columns_give_way_where_a_terminal_is_narrow() {
+        assert_eq!(fitted(vec![5, 20, 18], None), [5, 20, 18]);
+        assert_eq!(fitted(vec![5, 20, 18], Some(39)), [5, 14, 14]);
+        assert_eq!(fitted(vec![5, 20], Some(3)), [1, 1]);
+    }
+
+    #[test]
+    fn the_pages_of_a_table_have_one_head_and_one_width() {
+        let mut pages = Pages::of_orders();
+        let order = |id: &str| serde_json::json!({"order_id": id, "state": "completed", "step": "done"});
+        let (first, second) = (orders(&[order("a-long-name")], &mut pages), orders(&[order("b")], &mut pages));
+        assert!(first.contains("ORDER") && !second.contains("ORDER"));
+        assert_eq!(first.lines().last().unwrap().find("completed"), second.find("completed"));
+    }
+
+    #[test]
+    fn data_is_told_in_short_and_cannot_steer_a_terminal() {
+        let data = serde_json::json!({"b": "x y", "a": 1, "c": null, "d": "\u{1b}[2J"});
+        assert_eq!(short(&data), "a=1 b=\"x y\" d=\\u{1b}[2J");
+    }
 }

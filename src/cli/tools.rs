@@ -4,19 +4,19 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 
-use super::CliError;
 use super::args::{Cli, Output, ServeArgs, VerifyArgs};
+use super::{CliError, out};
 use crate::load::{self, LoadOptions};
 use crate::store::{self, Location};
 use crate::{config, http, verify, workflows};
 
 /// `ordain config`.
 pub fn config(args: &ServeArgs) -> Result<(), CliError> {
-    let settings = config::load(args.config.as_deref(), args)?;
-    let _usable = (settings.engine()?, settings.server()?, Location::parse(&settings.database_url)?);
-    let text = serde_json::to_string_pretty(&settings).map_err(|e| CliError::Refused(e.to_string()))?;
-    println!("{text}");
-    Ok(())
+    let config = config::load(args.config.as_deref(), args)?;
+    for warning in &config.warnings {
+        out::note(&format!("warning: {warning}"));
+    }
+    out::line(serde_json::to_string_pretty(&config.settings).map_err(|e| CliError::Refused(e.to_string()))?)
 }
 
 /// `ordain verify`.
@@ -25,19 +25,19 @@ pub fn verify(args: &VerifyArgs) -> Result<(), CliError> {
     let queries = store::open_read_only(&location)?;
     let report = verify::verify(queries.as_ref(), &workflows::registry());
     let report = report.map_err(|e| CliError::Refused(e.to_string()))?;
-    match args.output {
-        Output::Json => {
-            println!("{}", serde_json::to_string(&report).map_err(|e| CliError::Refused(e.to_string()))?);
-        }
+    let text = match args.output {
+        Output::Json => serde_json::to_string(&report).map_err(|e| CliError::Refused(e.to_string()))?,
         Output::Table => {
-            println!("{} workflows, {} facts: {} differences", report.workflows, report.facts, report.differences);
-            for line in &report.listed {
-                println!("  {line}");
-            }
+            let head =
+                format!("{} workflows, {} facts: {} differences", report.workflows, report.facts, report.differences);
+            let lines = report.listed.iter().map(|line| format!("  {line}"));
+            std::iter::once(head).chain(lines).collect::<Vec<_>>().join("\n")
         }
-    }
+    };
+    let printed = out::line(text);
+    // What was found counts, whether or not anybody reads it.
     if report.is_clean() {
-        Ok(())
+        printed
     } else {
         Err(CliError::Refused("the database does not agree with itself".to_owned()))
     }
@@ -45,14 +45,14 @@ pub fn verify(args: &VerifyArgs) -> Result<(), CliError> {
 
 /// `ordain openapi`.
 pub fn openapi() -> Result<(), CliError> {
-    println!("{}", http::openapi_json());
-    Ok(())
+    out::line(http::openapi_json())
 }
 
 /// `ordain completions`.
 pub fn completions(shell: clap_complete::Shell) -> Result<(), CliError> {
-    clap_complete::generate(shell, &mut Cli::command(), "ordain", &mut std::io::stdout());
-    Ok(())
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "ordain", &mut script);
+    out::bytes(&script)
 }
 
 /// `ordain load`.
@@ -60,18 +60,12 @@ pub fn load(options: LoadOptions) -> ExitCode {
     let output = options.output;
     let report = actix_rt::System::new().block_on(load::run(options));
     match report.map_err(|e| (e.to_string(), e.exit_code())) {
-        Ok(report) => match report.render(output) {
-            Ok(text) => {
-                println!("{text}");
-                if report.ok { ExitCode::SUCCESS } else { ExitCode::from(1) }
-            }
-            Err(error) => {
-                eprintln!("ordain: {error}");
-                ExitCode::from(1)
-            }
+        Ok(report) => match report.render(output).map_err(|e| CliError::Refused(e.to_string())).and_then(out::line) {
+            Ok(()) | Err(CliError::NobodyReads) => ExitCode::from(u8::from(!report.ok)),
+            Err(error) => error.tell(),
         },
         Err((words, code)) => {
-            eprintln!("ordain: {words}");
+            out::note(&words);
             ExitCode::from(code)
         }
     }

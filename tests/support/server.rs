@@ -189,6 +189,11 @@ impl Server {
         self.child.as_ref().map(Child::id).unwrap()
     }
 
+    /// The file, where it is one.
+    pub fn database(&self) -> PathBuf {
+        self.folder.path().join("ordain.db")
+    }
+
     pub fn database_url(&self) -> &str {
         &self.database_url
     }
