@@ -9,6 +9,7 @@ pub mod kernel;
 pub mod load;
 pub mod model;
 pub mod runtime;
+pub mod sandbox;
 pub mod sim;
 pub mod store;
 pub mod telemetry;

@@ -50,7 +50,10 @@ fn written(scene: &Scene) -> String {
             run_id: row.run_id,
             parent: row.parent.clone(),
             state: row.state.to_owned(),
-            facts: (1..).zip(scene.store.facts(&row.id).unwrap()).map(|(seq, (fact, at))| StoredFact { seq, at, kind: fact.kind, data: fact.data }).collect(),
+            facts: (1..)
+                .zip(scene.store.facts(&row.id).unwrap())
+                .map(|(seq, (fact, at))| StoredFact { seq, at, kind: fact.kind, data: fact.data })
+                .collect(),
             snapshot: serde_json::from_str(&row.snapshot).unwrap(),
         })
         .collect();

@@ -3,6 +3,7 @@
 mod args;
 mod client;
 mod orders;
+mod sandbox;
 mod serve;
 mod show;
 mod tools;
@@ -44,6 +45,7 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::serve(&args),
         Command::Config(args) => tools::config(&args),
         Command::Load(options) => return tools::load(options),
+        Command::Sandbox(options) => sandbox::sandbox(&options),
         Command::Verify(args) => tools::verify(&args),
         Command::Openapi => tools::openapi(),
         Command::Completions { shell } => tools::completions(shell),
