@@ -16,7 +16,9 @@ impl From<SandboxError> for CliError {
 }
 
 pub fn sandbox(options: &SandboxOptions) -> Result<(), CliError> {
-    telemetry::logs(&options.log_level, LogFormat::Text).map_err(|e| CliError::Usage(e.to_string()))?;
+    // Replies that are lost on purpose are no errors.
+    let level = format!("{},actix_http::h1::dispatcher=off", options.log_level);
+    telemetry::logs(&level, LogFormat::Text).map_err(|e| CliError::Usage(e.to_string()))?;
     if !options.bind.ip().is_loopback() {
         tracing::warn!("listens beyond loopback: anybody who reaches it can change its faults and read its ledger");
     }

@@ -144,6 +144,9 @@ impl Faults {
         if first.times == 0 {
             waiting.pop_front();
         }
+        if waiting.is_empty() {
+            self.next.remove(&activity);
+        }
         Some(kind)
     }
 

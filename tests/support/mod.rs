@@ -5,6 +5,7 @@
 pub mod client;
 pub mod faults;
 pub mod ledger;
+pub mod sandbox;
 pub mod server;
 pub mod wire;
 pub mod world;
