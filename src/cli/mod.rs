@@ -1,7 +1,7 @@
 //! The command line. Exit codes: 0 done, 1 refused, 2 wrong usage, 3 server not reachable.
 
 mod args;
-mod client;
+pub(crate) mod client;
 mod orders;
 mod sandbox;
 mod serve;
@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Cli, Command};
+pub(crate) use show::colours;
 
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +47,7 @@ pub fn run() -> ExitCode {
         Command::Config(args) => tools::config(&args),
         Command::Load(options) => return tools::load(options),
         Command::Sandbox(options) => sandbox::sandbox(&options),
+        Command::Demo(options) => return tools::demo(&options),
         Command::Verify(args) => tools::verify(&args),
         Command::Openapi => tools::openapi(),
         Command::Completions { shell } => tools::completions(shell),

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::model::Timestamp;
 
 /// Whether to colour: on a terminal, unless NO_COLOR is set.
-fn colours() -> bool {
+pub(crate) fn colours() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 

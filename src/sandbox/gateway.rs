@@ -23,6 +23,8 @@ use crate::model::{Currency, parse_amount};
 const HANG: Duration = Duration::from_secs(30);
 /// No carrier goes where the address says this.
 const NOWHERE: &str = "Nowhere";
+/// How much of an address the ledger keeps.
+const ADDRESS_CHARS_MAX: usize = 200;
 
 /// `POST /charge_payment` and its three siblings.
 pub async fn serve(
@@ -160,10 +162,12 @@ fn read(kind: Kind, req: &HttpRequest, bytes: &Bytes) -> Result<Intent, Problem>
     let order_id: Arc<str> = fields.needed("order_id").into();
     let payment = kind.is_payment().then(|| payment(&mut fields));
     let shipment_id = if kind.is_payment() { None } else { fields.text("shipment_id").map(Into::into) };
-    let nowhere = !kind.is_payment() && fields.take("address").is_some_and(is_nowhere);
+    let address = if kind.is_payment() { None } else { fields.take("address").map(one_line) };
+    let nowhere = address.as_ref().is_some_and(|line| line.contains(NOWHERE));
+    let address = address.map(|line| line.chars().take(ADDRESS_CHARS_MAX).collect::<String>().into());
     fields.faults.or(())?;
     let (key, request) = (key.key.into(), key.fingerprint.into());
-    Ok(Intent { kind, key, request, order_id, payment, shipment_id, nowhere })
+    Ok(Intent { kind, key, request, order_id, payment, shipment_id, address, nowhere })
 }
 
 fn payment(fields: &mut Fields<'_, '_>) -> Payment {
@@ -185,10 +189,14 @@ fn payment(fields: &mut Fields<'_, '_>) -> Payment {
     Payment { payment_id, amount: amount.into(), currency: currency.into() }
 }
 
-fn is_nowhere(address: &Json<'_>) -> bool {
+/// The texts of an address, whatever its form.
+fn one_line(address: &Json<'_>) -> String {
     match address {
-        Json::Text(text) => text.contains(NOWHERE),
-        Json::Object(entries) => entries.iter().any(|(_, value)| is_nowhere(value)),
-        _ => false,
+        Json::Text(text) => text.to_string(),
+        Json::Object(entries) => {
+            let texts: Vec<String> = entries.iter().map(|(_, value)| one_line(value)).collect();
+            texts.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", ")
+        }
+        _ => String::new(),
     }
 }

@@ -262,6 +262,7 @@ mod tests {
             order_id: order.into(),
             payment: kind.is_payment().then_some(payment),
             shipment_id: None,
+            address: None,
             nowhere: false,
         }
     }

@@ -73,6 +73,8 @@ pub struct Intent {
     pub order_id: Arc<str>,
     pub payment: Option<Payment>,
     pub shipment_id: Option<Box<str>>,
+    /// Where to, in one line.
+    pub address: Option<Box<str>>,
     /// No carrier goes to its address.
     pub nowhere: bool,
 }
@@ -113,6 +115,8 @@ pub struct Record {
     pub payment: Option<Payment>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shipment_id: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Box<str>>,
     pub at: Timestamp,
     pub outcome: Outcome,
 }
@@ -120,14 +124,14 @@ pub struct Record {
 impl Record {
     /// Decides about a request. `number`: its place in the ledger, for its reference.
     pub fn decide(intent: Intent, number: usize, at: Timestamp) -> Self {
-        let Intent { kind, key, request, order_id, payment, shipment_id, nowhere } = intent;
+        let Intent { kind, key, request, order_id, payment, shipment_id, address, nowhere } = intent;
         let declined = payment.as_ref().is_some_and(|p| is_declined(&p.payment_id));
         let outcome = match kind {
             Kind::Charge if declined => Outcome::Refused(Refusal::CardDeclined),
             Kind::Dispatch if nowhere => Outcome::Refused(Refusal::AddressRefused),
             _ => Outcome::Done(kind.reference(number).into()),
         };
-        Self { kind, key, request, order_id, payment, shipment_id, at, outcome }
+        Self { kind, key, request, order_id, payment, shipment_id, address, at, outcome }
     }
 
     pub fn is_done(&self) -> bool {
@@ -144,6 +148,9 @@ impl Record {
         }
         if let Some(shipment) = &self.shipment_id {
             view["shipment_id"] = json!(shipment);
+        }
+        if let Some(address) = &self.address {
+            view["address"] = json!(address);
         }
         if let Outcome::Done(reference) = &self.outcome {
             view[self.kind.reference_field()] = json!(reference);
