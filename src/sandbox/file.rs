@@ -1,9 +1,10 @@
 //! The ledger's file: one JSON record a line, appended by a thread of its own, read at start.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead as _, BufReader, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -13,6 +14,7 @@ use super::record::Record;
 
 /// Records that wait for the thread.
 const WAITING_MAX: usize = 1_024;
+const LOCKED_WITHIN: Duration = Duration::from_secs(2);
 
 struct Append {
     line: Vec<u8>,
@@ -46,7 +48,7 @@ impl Writer {
 pub fn open(path: &Path, ledger: &mut Ledger) -> Result<Writer, SandboxError> {
     let wrong = |e: io::Error| SandboxError::File(path.to_owned(), e);
     let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(wrong)?;
-    file.try_lock().map_err(|e| wrong(io::Error::other(format!("another sandbox writes it: {e}"))))?;
+    lock(&file).map_err(|e| wrong(io::Error::other(format!("another sandbox writes it: {e}"))))?;
     let whole = read(&file, path, ledger)?;
     file.set_len(whole).and_then(|()| file.seek(io::SeekFrom::Start(whole))).map_err(wrong)?;
     let (sender, waiting) = mpsc::channel(WAITING_MAX);
@@ -56,6 +58,17 @@ pub fn open(path: &Path, ledger: &mut Ledger) -> Result<Writer, SandboxError> {
         .spawn(move || write(file, whole, waiting, &path))
         .map_err(|e| SandboxError::File(PathBuf::from("(its thread)"), e))?;
     Ok(Writer(sender))
+}
+
+/// The file for ourselves. One that was just killed may take a moment to let go of it.
+fn lock(file: &File) -> Result<(), TryLockError> {
+    let until = Instant::now() + LOCKED_WITHIN;
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(Duration::from_millis(20)),
+            outcome => return outcome,
+        }
+    }
 }
 
 /// The length of the whole lines, in bytes.
