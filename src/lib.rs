@@ -4,11 +4,13 @@
 pub mod activities;
 pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod http;
 pub mod kernel;
 pub mod load;
 pub mod model;
 pub mod runtime;
+pub mod sandbox;
 pub mod sim;
 pub mod store;
 pub mod telemetry;

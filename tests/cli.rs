@@ -22,7 +22,7 @@ fn err(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 22] = [
     "serve",
     "config",
     "start-workflow",
@@ -40,6 +40,8 @@ const COMMANDS: [&str; 20] = [
     "health",
     "logs",
     "load",
+    "demo",
+    "sandbox",
     "verify",
     "openapi",
     "completions",

@@ -7,7 +7,9 @@ use serde::Serialize;
 
 use crate::activities::ChaosMode;
 use crate::config::LogFormat;
+use crate::demo::DemoOptions;
 use crate::load::LoadOptions;
+use crate::sandbox::SandboxOptions;
 use crate::workflows::order::ReviewMode;
 
 /// Durable order orchestration in one process.
@@ -34,6 +36,16 @@ pub(super) enum Command {
     Order(OrderCommand),
     /// Measure a server: run many orders, then check in SQL that it kept its promises.
     Load(LoadOptions),
+    /// Tell the story of a few orders and a kill -9, with a server and a sandbox of its own; under a minute.
+    ///
+    /// Every claim is checked; exit 1 where one does not hold. Nothing is left behind.
+    Demo(DemoOptions),
+    /// Run the world outside: payment gateway, carrier and invoice portal, with a ledger and faults on purpose.
+    ///
+    /// It prints how to start a server that uses it. GET / lists its routes, GET /ledger shows what really happened.
+    /// Payments that begin with pay-declined or tok_declined are declined; to addresses with Nowhere in them no carrier
+    /// goes; the password `wrong` is wrong.
+    Sandbox(SandboxOptions),
     /// Fold every stored history and compare it with what is stored; exit 1 where something differs.
     Verify(VerifyArgs),
     /// Print the OpenAPI document.

@@ -26,8 +26,16 @@ impl Client {
     ///
     /// # Errors
     /// [`CliError::Usage`] where the address is not one.
-    pub fn new(server: &Server) -> Result<Self, CliError> {
-        let base = server.url.trim_end_matches('/').to_owned();
+    pub(super) fn new(server: &Server) -> Result<Self, CliError> {
+        Self::at(&server.url)
+    }
+
+    /// The same, by the server's address alone.
+    ///
+    /// # Errors
+    /// [`CliError::Usage`] where it is not one.
+    pub fn at(url: &str) -> Result<Self, CliError> {
+        let base = url.trim_end_matches('/').to_owned();
         let uri: Option<Uri> = base.parse().ok();
         if !uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()) {
             return Err(CliError::Usage(format!("--url {base:?} is not an http:// or https:// address")));
@@ -48,6 +56,10 @@ impl Client {
     /// A request that the server holds for up to `seconds`.
     pub async fn wait(&self, path: &str, seconds: u32) -> Result<String, CliError> {
         self.send(Method::GET, path, None, TIMEOUT + Duration::from_secs(seconds.into())).await
+    }
+
+    pub async fn put(&self, path: &str, body: &Value) -> Result<String, CliError> {
+        self.send(Method::PUT, path, Some(body), TIMEOUT).await
     }
 
     pub async fn post(&self, path: &str, body: Option<&Value>) -> Result<String, CliError> {

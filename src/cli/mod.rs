@@ -1,13 +1,14 @@
 //! The command line. Exit codes: 0 done, 1 refused, 2 wrong usage, 3 server not reachable.
 
 mod args;
-mod client;
+pub(crate) mod client;
 mod history;
 mod list;
 mod logs;
 mod orders;
 mod out;
 mod pages;
+mod sandbox;
 mod serve;
 mod show;
 mod terminal;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Cli, Command};
+pub(crate) use terminal::colours;
 
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +64,8 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::serve(&args),
         Command::Config(args) => tools::config(&args),
         Command::Load(options) => return tools::load(options),
+        Command::Sandbox(options) => sandbox::sandbox(&options),
+        Command::Demo(options) => return tools::demo(&options),
         Command::Verify(args) => tools::verify(&args),
         Command::Openapi => tools::openapi(),
         Command::Completions { shell } => tools::completions(shell),

@@ -6,6 +6,7 @@ use clap::CommandFactory;
 
 use super::args::{Cli, Output, ServeArgs, VerifyArgs};
 use super::{CliError, out};
+use crate::demo::{self, DemoOptions};
 use crate::load::{self, LoadOptions};
 use crate::store::{self, Location};
 use crate::{config, http, verify, workflows};
@@ -67,6 +68,17 @@ pub fn load(options: LoadOptions) -> ExitCode {
         Err((words, code)) => {
             out::note(&words);
             ExitCode::from(code)
+        }
+    }
+}
+
+/// `ordain demo`.
+pub fn demo(options: &DemoOptions) -> ExitCode {
+    match actix_rt::System::new().block_on(demo::run(options)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ordain: {error}");
+            ExitCode::from(1)
         }
     }
 }

@@ -4,14 +4,14 @@
 //! document; whatever goes wrong becomes a `problem`. Invariants: nothing a client sends causes a 500, and every
 //! request is answered within the request timeout.
 
-mod body;
-mod fingerprint;
-mod frame;
-mod json;
+pub(crate) mod body;
+pub(crate) mod fingerprint;
+pub(crate) mod frame;
+pub(crate) mod json;
 mod openapi;
 mod orders;
-mod problem;
-mod query;
+pub(crate) mod problem;
+pub(crate) mod query;
 mod routes;
 pub mod schema;
 mod seat;

@@ -17,7 +17,7 @@ mod progress;
 mod report;
 mod response;
 mod run;
-mod scratch;
+pub(crate) mod scratch;
 mod server;
 mod table;
 mod tally;

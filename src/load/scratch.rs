@@ -13,8 +13,14 @@ impl Scratch {
     /// # Errors
     /// If the folder cannot be made.
     pub fn new(keep: bool) -> std::io::Result<Self> {
+        Self::named("ordain-load", keep)
+    }
+
+    /// # Errors
+    /// If the folder cannot be made.
+    pub fn named(name: &str, keep: bool) -> std::io::Result<Self> {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let name = format!("ordain-load-{}-{:x}", std::process::id(), since.as_nanos());
+        let name = format!("{name}-{}-{:x}", std::process::id(), since.as_nanos());
         let path = std::env::temp_dir().join(name);
         // Fails if it exists: a folder someone else prepared is never used, nor removed.
         std::fs::create_dir(&path)?;

@@ -6,6 +6,7 @@ pub mod client;
 pub mod faults;
 pub mod ledger;
 pub mod postgres;
+pub mod sandbox;
 pub mod server;
 pub mod wire;
 pub mod world;
