@@ -324,6 +324,10 @@ impl Journal for Faulty {
         }
     }
 
+    fn probe(&mut self) -> Result<(), StoreError> {
+        self.inner.probe()
+    }
+
     fn forget_answers(&mut self, before: Timestamp) -> Result<usize, StoreError> {
         self.inner.forget_answers(before)
     }

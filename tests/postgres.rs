@@ -18,7 +18,7 @@ fn server_on(cluster: &Arc<Cluster>, url: &str, args: &[&str]) -> Server {
 
 fn standby_on(cluster: &Arc<Cluster>, url: &str) -> Server {
     let folder = tempfile::tempdir().unwrap();
-    Server::standby_on(folder, url.to_owned(), Some(Arc::clone(cluster)), &["--review-seconds", "0"])
+    Server::standby_on(folder, url.to_owned(), Some(Arc::clone(cluster)), &["--review-seconds", "0"], Vec::new())
 }
 
 fn start(server: &Server, order: &str) -> u16 {

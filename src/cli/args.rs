@@ -48,6 +48,10 @@ pub(super) enum Command {
     Sandbox(SandboxOptions),
     /// Fold every stored history and compare it with what is stored; exit 1 where something differs.
     Verify(VerifyArgs),
+    /// Show the versions of the database's schema, or bring it up to date. A server does that by itself at its start.
+    Migrate(MigrateArgs),
+    /// Copy the SQLite database to a file, as it is at one instant, also while a server runs on it.
+    Backup(BackupArgs),
     /// Print the OpenAPI document.
     Openapi,
     /// Print completions for a shell.
@@ -256,11 +260,48 @@ pub(super) enum Service {
 
 #[derive(Debug, Args)]
 pub(super) struct VerifyArgs {
-    /// The database to check; it may be in use.
-    #[arg(long, env = "ORDAIN_DATABASE_URL", default_value = "sqlite://ordain.db")]
-    pub database_url: String,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     pub output: Output,
+}
+
+/// The database, found as a server finds it.
+#[derive(Debug, Args, Serialize)]
+pub(super) struct DatabaseArgs {
+    /// A configuration file, in place of ordain.toml.
+    #[arg(long, env = "ORDAIN_CONFIG", value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// sqlite://PATH or postgres://…; by default what `ordain serve` would use. It may be in use.
+    #[arg(long, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database_url: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct MigrateArgs {
+    /// What to do.
+    #[arg(value_enum, default_value_t = MigrateWhat::Status)]
+    pub what: MigrateWhat,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum MigrateWhat {
+    /// Show what is applied and what is pending.
+    Status,
+    /// Apply what is pending. Refused while a server runs on the database.
+    Up,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BackupArgs {
+    /// Where the copy goes; nothing is overwritten.
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
 }
 
 /// The settings that have a flag; absent where it is not given.

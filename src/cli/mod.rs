@@ -2,6 +2,7 @@
 
 mod args;
 pub(crate) mod client;
+mod database;
 mod history;
 mod list;
 mod logs;
@@ -67,6 +68,8 @@ pub fn run() -> ExitCode {
         Command::Sandbox(options) => sandbox::sandbox(&options),
         Command::Demo(options) => return tools::demo(&options),
         Command::Verify(args) => tools::verify(&args),
+        Command::Migrate(args) => database::migrate(&args),
+        Command::Backup(args) => database::backup(&args),
         Command::Openapi => tools::openapi(),
         Command::Completions { shell } => tools::completions(shell),
         Command::Order(command) => orders::run(command),

@@ -8,7 +8,7 @@ use super::args::{Cli, Output, ServeArgs, VerifyArgs};
 use super::{CliError, out};
 use crate::demo::{self, DemoOptions};
 use crate::load::{self, LoadOptions};
-use crate::store::{self, Location};
+use crate::store;
 use crate::{config, http, verify, workflows};
 
 /// `ordain config`.
@@ -22,7 +22,7 @@ pub fn config(args: &ServeArgs) -> Result<(), CliError> {
 
 /// `ordain verify`.
 pub fn verify(args: &VerifyArgs) -> Result<(), CliError> {
-    let location = Location::parse(&args.database_url)?;
+    let location = config::load(args.database.config.as_deref(), &args.database)?.location;
     let queries = store::open_read_only(&location)?;
     let report = verify::verify(queries.as_ref(), &workflows::registry());
     let report = report.map_err(|e| CliError::Refused(e.to_string()))?;

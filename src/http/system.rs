@@ -33,6 +33,9 @@ pub async fn readyz(site: Data<Site>) -> Outcome {
     if !engine.is_ready() {
         return Err(Problem::unavailable("not_ready", "recovery is not done yet, or the server is shutting down"));
     }
+    if !engine.stores() {
+        return Err(Problem::unavailable("database_unavailable", "the database does not take what is written"));
+    }
     by(Instant::now() + PING_TIMEOUT, engine.read(|queries| queries.ping())).await?;
     Ok(HttpResponse::Ok().content_type("application/json").body(r#"{"status":"ready"}"#))
 }

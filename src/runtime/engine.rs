@@ -84,6 +84,7 @@ impl Engine {
             ready: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             fence,
+            stores: Arc::new(AtomicBool::new(true)),
             mailbox_high: AtomicUsize::new(0),
             far_timer: FarTimer::default(),
             registry,
@@ -114,7 +115,14 @@ impl Engine {
             shard.try_send(Pools(pools.clone(), default.clone())).map_err(|_| StartError::Shard)?;
         }
         let acks = shards.iter().map(|s| s.clone().recipient()).collect();
-        let writer = journal::start(inbox, journal, acks, shared.options.batch_max, shared.fence.clone())?;
+        let writer = journal::start(
+            inbox,
+            journal,
+            acks,
+            shared.options.batch_max,
+            shared.fence.clone(),
+            shared.stores.clone(),
+        )?;
         let (timers, all) = (arbiter(), shards.clone());
         timers.spawn(super::timers::run(shared.clone(), all));
         let inner = Inner {
@@ -131,6 +139,11 @@ impl Engine {
     /// Whether recovery is done and the engine takes commands.
     pub fn is_ready(&self) -> bool {
         self.inner.shared.ready.load(Ordering::Acquire) && !self.inner.shared.is_draining()
+    }
+
+    /// Whether the database took the last write.
+    pub fn stores(&self) -> bool {
+        self.inner.shared.stores.load(Ordering::Acquire)
     }
 
     /// Whether nobody else can own the database at this moment.

@@ -1,6 +1,8 @@
 //! The writer: one thread that drains everything waiting into one transaction, and acknowledges after it is on disk.
 
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -13,6 +15,8 @@ use crate::store::{Fence, Journal, StoreError, Unit, Verdict};
 
 /// Between two words about the same outage.
 const SAY_AGAIN_AFTER: Duration = Duration::from_secs(10);
+/// In an outage, how long nothing is written before it is tried whether it could be.
+const PROBE_AFTER: Duration = Duration::from_millis(500);
 
 /// A unit on its way to disk, and who waits for it.
 pub(super) struct Request {
@@ -78,15 +82,17 @@ pub(super) struct Inbox {
     orders: Receiver<Order>,
 }
 
-/// Starts the writer's thread. It ends, and with it the journal, at [`JournalDoor::stop`].
+/// Starts the writer's thread. It ends, and with it the journal, at [`JournalDoor::stop`]. `stores` is kept true while
+/// the database takes what it is given.
 pub(super) fn start(
     inbox: Inbox,
     journal: Box<dyn Journal>,
     shards: Vec<Recipient<Acks>>,
     batch_max: usize,
     fence: Fence,
+    stores: Arc<AtomicBool>,
 ) -> std::io::Result<JoinHandle<()>> {
-    let writer = Writer { journal, shards, batch_max, fence, outage: None };
+    let writer = Writer { journal, shards, batch_max, fence, stores, outage: None };
     std::thread::Builder::new().name("journal".into()).spawn(move || writer.run(&inbox.orders))
 }
 
@@ -95,6 +101,8 @@ struct Writer {
     shards: Vec<Recipient<Acks>>,
     batch_max: usize,
     fence: Fence,
+    /// Whether the last write was taken.
+    stores: Arc<AtomicBool>,
     outage: Option<Outage>,
 }
 
@@ -108,8 +116,12 @@ struct Outage {
 impl Writer {
     fn run(mut self, orders: &Receiver<Order>) {
         let mut batch: Vec<Request> = Vec::new();
-        while let Ok(first) = orders.recv() {
-            let mut next = Some(first);
+        loop {
+            let mut next = match self.next(orders) {
+                Ok(first) => Some(first),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
             let mut stop = false;
             let mut forget = None;
             while let Some(order) = next.take() {
@@ -134,6 +146,21 @@ impl Writer {
                 return;
             }
         }
+    }
+
+    /// In an outage nobody may have anything to write for a long time; then it is found out here when it is over.
+    fn next(&mut self, orders: &Receiver<Order>) -> Result<Order, RecvTimeoutError> {
+        if self.outage.is_none() {
+            return orders.recv().map_err(|_| RecvTimeoutError::Disconnected);
+        }
+        let next = orders.recv_timeout(PROBE_AFTER);
+        if matches!(next, Err(RecvTimeoutError::Timeout)) {
+            match self.journal.probe() {
+                Ok(()) => self.is_back(),
+                Err(error) => self.failed(&error, 0),
+            }
+        }
+        next
     }
 
     fn commit(&mut self, batch: Vec<Request>) {
@@ -167,17 +194,18 @@ impl Writer {
                 units.iter().map(|unit| self.append_one(unit)).collect()
             }
             Err(error) => {
-                if matches!(error, StoreError::NotOwner) {
-                    self.fence.lose();
-                }
-                self.is_away(&error, units.len());
+                self.failed(&error, units.len());
                 units.iter().map(|_| Err(error.clone())).collect()
             }
         }
     }
 
     /// Says so at once, and then every ten seconds: in an outage everyone tries again and again.
-    fn is_away(&mut self, error: &StoreError, units: usize) {
+    fn failed(&mut self, error: &StoreError, units: usize) {
+        if matches!(error, StoreError::NotOwner) {
+            self.fence.lose();
+        }
+        self.stores.store(false, Ordering::Release);
         counter!("ordain_journal_failures_total").increment(1);
         let now = Instant::now();
         let outage = self.outage.get_or_insert_with(|| {
@@ -194,6 +222,7 @@ impl Writer {
 
     fn is_back(&mut self) {
         if let Some(outage) = self.outage.take() {
+            self.stores.store(true, Ordering::Release);
             let ms = outage.since.elapsed().as_millis() as u64;
             tracing::warn!(ms, refused = outage.units, "the database stores again");
         }

@@ -26,6 +26,8 @@ pub(super) struct Shared {
     pub committing: AtomicUsize,
     /// Whether the database is still ours.
     pub fence: Fence,
+    /// Whether the database took the last write.
+    pub stores: Arc<AtomicBool>,
     pub ready: AtomicBool,
     pub draining: AtomicBool,
     /// The deepest mailbox seen.

@@ -10,6 +10,7 @@ mod filter;
 mod postgres;
 mod sql;
 mod sqlite;
+mod version;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,8 +18,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use fence::Fence;
-pub use sql::Any;
 pub use filter::{Cursor, OrderFilter, Page, Sort, SortField};
+pub use sql::Any;
+pub use sqlite::backup;
+pub use version::SchemaVersions;
 
 use crate::kernel::{FactRecord, Transition};
 use crate::model::{Key, PaymentId, RunId, Timestamp, WorkflowId};
@@ -87,6 +90,12 @@ pub trait Journal: Send {
     /// # Errors
     /// [`StoreError`]: the whole batch is not stored (or, if it says so, its outcome is unknown).
     fn append(&mut self, units: &[Unit]) -> Result<Vec<Verdict>, StoreError>;
+
+    /// Whether the database takes writes: writes something that changes nothing, durably. For use after an append failed.
+    ///
+    /// # Errors
+    /// [`StoreError`] where it does not.
+    fn probe(&mut self) -> Result<(), StoreError>;
 
     /// Removes stored answers older than `before`. Writes nothing where there are none.
     ///
@@ -287,9 +296,7 @@ impl Location {
                 bad("the database URL sqlite:// lacks a path, as in sqlite://ordain.db".into())
             }
             "sqlite" => Ok(Self::Sqlite(rest.into())),
-            "postgres" | "postgresql" => {
-                Ok(Self::Postgres(format!("postgresql://{rest}")))
-            }
+            "postgres" | "postgresql" => Ok(Self::Postgres(format!("postgresql://{rest}"))),
             "mysql" | "mariadb" => bad("MySQL is not supported; use sqlite://PATH or postgres://…".into()),
             other => {
                 bad(format!("the database URL has the unknown scheme {other:?}; use sqlite://PATH or postgres://…"))
@@ -334,5 +341,16 @@ pub fn open_read_only(location: &Location) -> Result<Arc<dyn Queries>, OpenError
     match location {
         Location::Sqlite(path) => sqlite::open_read_only(path),
         Location::Postgres(url) => postgres::open_read_only(postgres::Address::new(url, &location.shown())),
+    }
+}
+
+/// Which migrations a database has seen. Changes nothing.
+///
+/// # Errors
+/// [`OpenError`] with a sentence for people.
+pub fn schema_versions(location: &Location) -> Result<SchemaVersions, OpenError> {
+    match location {
+        Location::Sqlite(path) => sqlite::schema_versions(path),
+        Location::Postgres(url) => postgres::schema_versions(&postgres::Address::new(url, &location.shown())),
     }
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code)] // Each test uses a part of it.
 
 pub mod client;
+pub mod crowd;
 pub mod faults;
 pub mod ledger;
 pub mod postgres;

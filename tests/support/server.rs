@@ -24,6 +24,17 @@ const ENDS_WITHIN: Duration = Duration::from_secs(12);
 pub struct Line(Arc<Mutex<SocketAddr>>);
 
 impl Line {
+    /// From now on it points at where the other does: its clients fail over.
+    pub fn follow(&self, other: &Self) {
+        let address = other.address();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = address;
+    }
+
+    /// A line of its own to the same place.
+    pub fn split(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.address())))
+    }
+
     pub fn address(&self) -> SocketAddr {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -88,8 +99,9 @@ impl Server {
         database_url: String,
         cluster: Option<Arc<Cluster>>,
         args: &[&str],
+        env: Vec<(String, String)>,
     ) -> Self {
-        let mut server = Self::new(folder, database_url, cluster, args, Vec::new());
+        let mut server = Self::new(folder, database_url, cluster, args, env);
         server.child = Some(server.spawn());
         let began = Instant::now();
         while !server.line.get("/healthz").is_ok_and(|response| response.status == 200) {

@@ -52,9 +52,9 @@ impl PostgresJournal {
         if self.failed_at.is_some_and(|at| at.elapsed() < RECONNECT_AFTER) {
             return Err(StoreError::Unavailable("the connection was lost".to_owned()));
         }
-        connect(&self.address).inspect_err(|_| self.failed_at = Some(Instant::now())).map_err(|e| {
-            StoreError::Unavailable(e.to_string().lines().next().unwrap_or_default().to_owned())
-        })
+        connect(&self.address)
+            .inspect_err(|_| self.failed_at = Some(Instant::now()))
+            .map_err(|e| StoreError::Unavailable(e.to_string().lines().next().unwrap_or_default().to_owned()))
     }
 
     /// Finds out about a commit that got no answer, if there is one: whether it took place. The lock on the owner's
@@ -158,6 +158,15 @@ impl Journal for PostgresJournal {
                 if self.resolve_soon(&error)? { Ok(verdicts) } else { Err(StoreError::Unavailable(error.to_string())) }
             }
         }
+    }
+
+    fn probe(&mut self) -> Result<(), StoreError> {
+        self.resolve()?;
+        let mut c = self.connection()?;
+        let written = diesel::sql_query("UPDATE owner SET epoch = epoch WHERE id = 1 AND epoch = $1");
+        let written = written.bind::<BigInt, _>(self.epoch).execute(&mut c)?;
+        self.connection = Some(c);
+        if written == 1 { Ok(()) } else { Err(StoreError::NotOwner) }
     }
 
     fn forget_answers(&mut self, before: Timestamp) -> Result<usize, StoreError> {

@@ -10,4 +10,4 @@ mod lease;
 mod open;
 mod statements;
 
-pub use open::{Address, open, open_read_only};
+pub use open::{Address, open, open_read_only, schema_versions};

@@ -15,7 +15,7 @@ use super::lease::{self, Keeper, LEASE};
 use crate::model::Key;
 use crate::store::sql::schema::{transitions, workflows};
 use crate::store::sql::{Any, Connect, SqlQueries, pool};
-use crate::store::{Fence, OpenError, Queries, Store};
+use crate::store::{Fence, OpenError, Queries, SchemaVersions, Store};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 /// The oldest server that is supported, as `server_version_num` has it.
@@ -123,7 +123,7 @@ fn become_owner(address: &Address, c: &mut PgConnection) -> Result<i64, OpenErro
     if !check_ours(address, c)? {
         c.run_pending_migrations(MIGRATIONS).map_err(|e| address.io(&e))?;
     }
-    check_schema(address, c)?;
+    versions(address, c)?.check(&address.shown)?;
     let epoch = match lease::take(c).map_err(away)? {
         Ok(epoch) => epoch,
         Err(holder) => return Err(OpenError::InUse { path: address.shown.clone(), holder }),
@@ -142,7 +142,7 @@ pub fn open_read_only(address: Address) -> Result<Arc<dyn Queries>, OpenError> {
     if !check_ours(&address, &mut c)? {
         return Err(address.io(&"there is no ordain database yet"));
     }
-    check_schema(&address, &mut c)?;
+    versions(&address, &mut c)?.check(&address.shown)?;
     queries(&Arc::new(address), 2)
 }
 
@@ -154,7 +154,8 @@ fn queries(address: &Arc<Address>, readers: usize) -> Result<Arc<dyn Queries>, O
     let to = Arc::clone(address);
     let connect = move || {
         let mut c = to.connect()?;
-        c.batch_execute("SET default_transaction_read_only = on").map_err(ConnectionError::CouldntSetupConfiguration)?;
+        c.batch_execute("SET default_transaction_read_only = on")
+            .map_err(ConnectionError::CouldntSetupConfiguration)?;
         Ok(Any::Postgres(c))
     };
     let pool = pool(Connect(Box::new(connect)), readers, READ_WAIT);
@@ -212,24 +213,24 @@ struct Version {
     version: String,
 }
 
-/// Refuses a schema of a newer ordain.
-fn check_schema(address: &Address, c: &mut PgConnection) -> Result<(), OpenError> {
+/// Which migrations the database has seen.
+///
+/// # Errors
+/// [`OpenError`] with a sentence for people.
+pub fn schema_versions(address: &Address) -> Result<SchemaVersions, OpenError> {
+    let mut c = address.first()?;
+    check_ours(address, &mut c)?;
+    versions(address, &mut c)
+}
+
+fn versions(address: &Address, c: &mut PgConnection) -> Result<SchemaVersions, OpenError> {
     let known: Vec<Box<dyn Migration<Pg>>> = MIGRATIONS.migrations().map_err(|e| address.io(&e))?;
     let known: Vec<String> = known.iter().map(|m| m.name().version().to_string()).collect();
-    let found = diesel::sql_query("SELECT version::text AS version FROM __diesel_schema_migrations ORDER BY 1 DESC");
-    let found = match found.load::<Version>(c) {
-        Ok(found) => found,
-        // Nothing was ever migrated there.
-        Err(e) if e.to_string().contains("does not exist") => return Ok(()),
-        Err(e) => return Err(unreachable(address, &e)),
-    };
-    match found.into_iter().find(|v| !known.contains(&v.version)) {
-        None => Ok(()),
-        Some(newer) => Err(OpenError::Newer {
-            path: address.shown.clone(),
-            found: newer.version,
-            known: known.last().cloned().unwrap_or_default(),
-        }),
+    let found = diesel::sql_query("SELECT version::text AS version FROM __diesel_schema_migrations ORDER BY 1");
+    match found.load::<Version>(c) {
+        Ok(found) => Ok(SchemaVersions::of(found.into_iter().map(|v| v.version).collect(), known)),
+        Err(e) if e.to_string().contains("does not exist") => Ok(SchemaVersions::of(Vec::new(), known)),
+        Err(e) => Err(unreachable(address, &e)),
     }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! Fast by group commit and by few, small rows; never by a weaker `synchronous`.
 
+mod backup;
 mod journal;
 mod open;
 
-pub use open::{open, open_read_only};
+pub use backup::backup;
+pub use open::{open, open_read_only, schema_versions};

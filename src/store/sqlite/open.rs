@@ -18,7 +18,7 @@ use super::journal::SqliteJournal;
 use crate::model::Key;
 use crate::store::sql::schema::{owner, transitions, workflows};
 use crate::store::sql::{Any, Connect, SqlQueries, pool};
-use crate::store::{Fence, OpenError, Queries, Store};
+use crate::store::{Fence, OpenError, Queries, SchemaVersions, Store};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 /// Marks a database file as ours: "ORDN".
@@ -44,7 +44,7 @@ pub fn open(path: &Path, readers: usize) -> Result<Store, OpenError> {
     if is_new {
         create(path).map_err(|e| io(&e))?;
     } else {
-        check_schema(path, &shown)?;
+        schema_versions(path)?.check(&shown)?;
     }
     let locked = |e: &dyn std::fmt::Display| match e.to_string() {
         why if why.contains("locked") => OpenError::Locked { path: shown.clone() },
@@ -74,10 +74,7 @@ pub fn open(path: &Path, readers: usize) -> Result<Store, OpenError> {
 /// [`OpenError`] with a sentence for people.
 pub fn open_read_only(path: &Path) -> Result<Arc<dyn Queries>, OpenError> {
     let shown = path.display().to_string();
-    if !check_ours(path, &shown)? {
-        return Err(OpenError::Io { path: shown, why: "there is no database".to_owned() });
-    }
-    check_schema(path, &shown)?;
+    check_existing(path, &shown)?;
     queries(path, 2).map_err(|why| OpenError::Io { path: shown, why })
 }
 
@@ -184,28 +181,36 @@ struct Version {
     version: String,
 }
 
-fn check_schema(path: &Path, shown: &str) -> Result<(), OpenError> {
-    let io = |why: String| OpenError::Io { path: shown.to_owned(), why };
+/// Which migrations the file has seen.
+///
+/// # Errors
+/// [`OpenError`] with a sentence for people; the file is as it was.
+pub fn schema_versions(path: &Path) -> Result<SchemaVersions, OpenError> {
+    let shown = path.display().to_string();
+    let io = |why: String| OpenError::Io { path: shown.clone(), why };
     let known: Vec<Box<dyn Migration<diesel::sqlite::Sqlite>>> =
         MIGRATIONS.migrations().map_err(|e| io(e.to_string()))?;
     let known: Vec<String> = known.iter().map(|m| m.name().version().to_string()).collect();
+    if !check_ours(path, &shown)? {
+        return Ok(SchemaVersions::of(Vec::new(), known));
+    }
     let mut connection = SqliteConnection::establish(&path.to_string_lossy()).map_err(|e| io(e.to_string()))?;
     connection.batch_execute(READER).map_err(|e| io(e.to_string()))?;
-    let found = diesel::sql_query("SELECT version FROM __diesel_schema_migrations ORDER BY version DESC");
-    let found = match found.load::<Version>(&mut connection) {
-        Ok(found) => found,
-        Err(e) if e.to_string().contains("no such table") => return Ok(()),
-        Err(e) if e.to_string().contains("locked") => return Err(OpenError::Locked { path: shown.to_owned() }),
-        Err(e) => return Err(io(e.to_string())),
-    };
-    match found.iter().find(|v| !known.contains(&v.version)) {
-        None => Ok(()),
-        Some(newer) => Err(OpenError::Newer {
-            path: shown.to_owned(),
-            found: newer.version.clone(),
-            known: known.last().cloned().unwrap_or_default(),
-        }),
+    let found = diesel::sql_query("SELECT version FROM __diesel_schema_migrations ORDER BY version");
+    match found.load::<Version>(&mut connection) {
+        Ok(found) => Ok(SchemaVersions::of(found.into_iter().map(|v| v.version).collect(), known)),
+        Err(e) if e.to_string().contains("no such table") => Ok(SchemaVersions::of(Vec::new(), known)),
+        Err(e) if e.to_string().contains("locked") => Err(OpenError::Locked { path: shown.clone() }),
+        Err(e) => Err(io(e.to_string())),
     }
+}
+
+/// Refuses what is not there, not ours, or newer.
+pub(super) fn check_existing(path: &Path, shown: &str) -> Result<(), OpenError> {
+    if !check_ours(path, shown)? {
+        return Err(OpenError::Io { path: shown.to_owned(), why: "there is no database".to_owned() });
+    }
+    schema_versions(path)?.check(shown)
 }
 
 /// The running number behind the last fact.
