@@ -6,9 +6,12 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use ordain::model::{OrderId, Timestamp};
+use ordain::store::{self, Location, StoreError, StoredAnswer, Unit, Verdict, contract};
 use serde_json::{Value, json};
 use support::postgres::{Cluster, cluster};
 use support::server::Server;
+use support::slow::SlowWay;
 
 fn server_on(cluster: &Arc<Cluster>, url: &str, args: &[&str]) -> Server {
     let folder = tempfile::tempdir().unwrap();
@@ -193,4 +196,95 @@ fn a_database_that_is_not_ours_or_is_newer_or_not_there_is_refused_in_words() {
     let (code, said) = run(&cluster.url("nobody_made_it"));
     assert_eq!(code, Some(1));
     assert!(said.contains("does not exist"), "{said}");
+}
+
+#[test]
+fn a_database_that_became_read_only_is_told_and_heals() {
+    let Some(cluster) = cluster() else { return };
+    let url = cluster.database();
+    let name = url.rsplit_once('/').unwrap().1.to_owned();
+    let server = server_on(&cluster, &url, &["--review-seconds", "0"]);
+    let set = |on: &str| {
+        cluster.sql("postgres", &format!("ALTER DATABASE {name} SET default_transaction_read_only = {on}"));
+        let cut = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+        cluster.sql("postgres", &cut);
+    };
+    assert_eq!(start(&server, "o-1"), 202);
+    set("on");
+    until(Duration::from_secs(4), "writes are refused", || (start(&server, "o-2") == 503).then_some(()));
+    until(Duration::from_secs(4), "readyz is red", || (server.get("/readyz").status == 503).then_some(()));
+    assert_eq!(server.get("/healthz").status, 200);
+    set("off");
+    until(Duration::from_secs(5), "it heals", || is_ready(&server));
+    assert!([200, 202].contains(&start(&server, "o-2")));
+    for order in ["o-1", "o-2"] {
+        assert_eq!(end(&server, order)["state"], "completed");
+    }
+}
+
+#[test]
+fn a_slow_database_is_slow_and_nothing_else() {
+    let Some(cluster) = cluster() else { return };
+    let direct = cluster.database();
+    let way = SlowWay::to(cluster.address());
+    let url = direct.replace(&cluster.address().to_string(), &way.address.to_string());
+    assert_ne!(url, direct);
+    let server = server_on(&cluster, &url, &["--review-seconds", "0"]);
+    // A round trip takes 200 to 400 ms.
+    way.delay_ms.store(200, std::sync::atomic::Ordering::Relaxed);
+    let mut acknowledged = Vec::new();
+    for n in 0..4 {
+        let order = format!("s-{n}");
+        let answer = server.post(&format!("/orders/{order}/start"), None);
+        assert!([202, 503].contains(&answer.status), "{}", answer.text());
+        assert_eq!(server.get("/healthz").status, 200);
+        // Whether it was acknowledged or is unknown to the client: sent again it is the same order.
+        acknowledged.push(order);
+    }
+    way.delay_ms.store(0, std::sync::atomic::Ordering::Relaxed);
+    until(Duration::from_secs(5), "it is ready", || is_ready(&server));
+    for order in &acknowledged {
+        until(Duration::from_secs(10), "the start is answered", || {
+            [200, 202].contains(&server.post(&format!("/orders/{order}/start"), None).status).then_some(())
+        });
+        let status = server.get(&format!("/orders/{order}/status?wait=20")).json();
+        assert_eq!(status["state"], "completed", "{status}");
+    }
+    assert!(server.verify().status.success());
+}
+
+#[test]
+fn a_commit_without_an_answer_is_read_back_and_not_guessed() {
+    let Some(cluster) = cluster() else { return };
+    let direct = cluster.database();
+    let way = SlowWay::to(cluster.address());
+    let url = direct.replace(&cluster.address().to_string(), &way.address.to_string());
+    let mut store = store::open(&Location::parse(&url).unwrap(), 1).unwrap();
+    let keyed = |key: &str| {
+        let text = |t: &str| t.to_owned();
+        let at = Timestamp(1);
+        let answer = StoredAnswer { key: text(key), fingerprint: text("f"), outcome: text("{}"), at };
+        Unit { transitions: Vec::new(), answer: Some(answer) }
+    };
+    let break_at = |moment| way.at_commit.store(moment, std::sync::atomic::Ordering::Relaxed);
+    let id = |order: &str| OrderId::parse(order).unwrap().workflow();
+
+    // It took place: the answer is that of a commit that was answered.
+    break_at(2);
+    let unit = contract::start_of("o-1", "p-1", &store);
+    assert_eq!(store.journal.append(&[unit]).unwrap(), [Verdict::Stored]);
+    assert_eq!(store.queries.family(&id("o-1")).unwrap().len(), 1);
+    break_at(2);
+    assert_eq!(store.journal.append(&[keyed("k-1")]).unwrap(), [Verdict::Stored]);
+    assert!(store.queries.answer("k-1").unwrap().is_some());
+
+    // It did not: nothing is acknowledged, nothing is there, and the same can be stored then.
+    break_at(1);
+    store.next_key = ordain::model::Key(store.next_key.0 + 10);
+    let unit = contract::start_of("o-2", "p-2", &store);
+    let lost = store.journal.append(std::slice::from_ref(&unit));
+    assert!(matches!(lost, Err(StoreError::Unavailable(_))), "{lost:?}");
+    assert!(store.queries.family(&id("o-2")).unwrap().is_empty());
+    assert_eq!(store.journal.append(&[unit]).unwrap(), [Verdict::Stored]);
+    assert_eq!(store.queries.history(&id("o-2"), 0, 10).unwrap().unwrap()[0].seq, 1);
 }

@@ -85,6 +85,11 @@ fn answer(key: &str) -> Option<StoredAnswer> {
     Some(StoredAnswer { key: text(key), fingerprint: text("f"), outcome: text("{}"), at: Timestamp(1) })
 }
 
+/// The first transition of an order, as the engine would store it.
+pub fn start_of(order: &str, payment: &str, store: &Store) -> Unit {
+    Maker::new(store.next_key).start(order, payment).1
+}
+
 /// Runs every promise.
 pub fn suite(open: &dyn Fn(&str) -> Store) {
     a_whole_life_is_read_back_as_it_was_written(open("life"));

@@ -9,5 +9,6 @@ pub mod ledger;
 pub mod postgres;
 pub mod sandbox;
 pub mod server;
+pub mod slow;
 pub mod wire;
 pub mod world;

@@ -1,0 +1,168 @@
+//! Backups, migrations, and a disk that fills up.
+
+mod support;
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use serde_json::json;
+use support::faults::Faults;
+use support::server::Server;
+use support::world::World;
+
+fn ordain(folder: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ordain")).env_clear().current_dir(folder).args(args).output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn start(server: &Server, order: &str) {
+    let body = json!({"amount": "49.90", "address": "1 Main Street", "review_seconds": 0.1, "deadline_seconds": 0});
+    let answer = server.post(&format!("/orders/{order}/start"), Some(&body));
+    assert!([200, 202].contains(&answer.status), "{}", answer.text());
+}
+
+fn completes(server: &Server, order: &str) {
+    let status = server.get(&format!("/orders/{order}/status?wait=20")).json();
+    assert_eq!(status["state"], "completed", "{status}");
+}
+
+#[test]
+fn a_backup_is_consistent_under_load_and_a_restored_copy_does_not_charge_again() {
+    let world = World::start(Faults { slow: 100, slow_ms_max: 150, ..Faults::none() });
+    let server = Server::start(&[], world.env());
+    for n in 0..150 {
+        start(&server, &format!("o-{n}"));
+    }
+    let copy = server.folder().join("copy.db");
+    let copied = ordain(server.folder(), &["backup", "copy.db"]);
+    assert!(copied.status.success(), "{}", said(&copied));
+    // What comes after the backup is not in it, and is started again by whoever sent it.
+    start(&server, "late");
+    for n in 0..150 {
+        completes(&server, &format!("o-{n}"));
+    }
+    completes(&server, "late");
+    let again = ordain(server.folder(), &["backup", "copy.db"]);
+    assert!(!again.status.success() && said(&again).contains("overwrites nothing"), "{}", said(&again));
+    let verified = ordain(server.folder(), &["verify", "--database-url", "copy.db"]);
+    assert!(verified.status.success(), "{}", said(&verified));
+
+    let url = format!("sqlite://{}", copy.display());
+    let restored = Server::start_on(tempfile::tempdir().unwrap(), url, None, &[], world.env());
+    let open = restored.get("/orders?limit=500").json();
+    let states: Vec<_> = open["orders"].as_array().unwrap().iter().map(|o| o["state"].clone()).collect();
+    assert_eq!(states.len(), 150, "the copy has what was acknowledged before it");
+    assert!(states.iter().any(|state| *state != "completed"), "it was taken while they ran");
+    start(&restored, "late");
+    for n in 0..150 {
+        completes(&restored, &format!("o-{n}"));
+    }
+    completes(&restored, "late");
+    let ledger = world.ledger();
+    assert_eq!(ledger.violations, Vec::<String>::new());
+    assert_eq!((ledger.double_charges(), ledger.double_dispatches()), (vec![], vec![]));
+    assert_eq!(ledger.orders().len(), 151);
+}
+
+#[test]
+fn migrations_are_shown_and_applied_and_a_newer_schema_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| ordain(folder.path(), args);
+    let before = run(&["migrate"]);
+    assert!(before.status.success() && said(&before).contains("pending"), "{}", said(&before));
+    assert!(!folder.path().join("ordain.db").exists(), "asking changes nothing");
+    let up = run(&["migrate", "up"]);
+    assert!(up.status.success() && said(&up).contains("applied") && !said(&up).contains("pending"), "{}", said(&up));
+    let mut sql = SqliteConnection::establish(&folder.path().join("ordain.db").to_string_lossy()).unwrap();
+    sql.batch_execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('99990101000000')").unwrap();
+    drop(sql);
+    for args in [&["migrate"][..], &["migrate", "up"], &["backup", "x.db"], &["verify"]] {
+        let refused = run(args);
+        assert_eq!(refused.status.code(), Some(1), "{args:?}: {}", said(&refused));
+        assert!(said(&refused).contains("newer ordain"), "{}", said(&refused));
+    }
+}
+
+#[test]
+fn a_schema_is_not_changed_under_a_running_server() {
+    let server = Server::start(&[], Vec::new());
+    let up = ordain(server.folder(), &["migrate", "up"]);
+    assert_eq!(up.status.code(), Some(1));
+    assert!(said(&up).contains(&format!("process {}", server.pid())), "{}", said(&up));
+}
+
+/// A small file system of its own, as root on Linux.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn new() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=6m", "tmpfs"]).arg(folder.path()).output();
+        if !mounted.is_ok_and(|m| m.status.success()) {
+            use std::io::Write;
+            let _ = writeln!(std::io::stderr(), "\nSKIPPED: the test of a full disk: a tmpfs cannot be mounted here");
+            return None;
+        }
+        Some(Self(folder))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).output();
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_loses_nothing_and_heals_without_a_restart() {
+    let Some(disk) = SmallDisk::new() else { return };
+    let world = World::start(Faults::none());
+    let url = format!("sqlite://{}", disk.0.path().join("ordain.db").display());
+    let server = Server::start_on(tempfile::tempdir().unwrap(), url, None, &[], world.env());
+    start(&server, "before");
+    completes(&server, "before");
+    let ballast = disk.0.path().join("ballast");
+    let mut acknowledged = Vec::new();
+    // Something else fills the disk while orders come in.
+    let mut fill = std::fs::File::create(&ballast).unwrap();
+    let began = Instant::now();
+    let refused = loop {
+        use std::io::Write;
+        let _full = fill.write_all(&[7; 65_536]);
+        let order = format!("o-{}", acknowledged.len());
+        let answer = server
+            .post(&format!("/orders/{order}/start"), Some(&json!({"review_seconds": 0.1, "deadline_seconds": 0})));
+        match answer.status {
+            202 => acknowledged.push(order),
+            503 => break answer,
+            _ => panic!("{}", answer.text()),
+        }
+        assert!(began.elapsed() < Duration::from_secs(30), "it never fills");
+    };
+    assert!(refused.header("retry-after").is_some(), "{}", refused.text());
+    assert_eq!(server.get("/readyz").status, 503);
+    assert_eq!(server.get("/healthz").status, 200);
+    sleep(Duration::from_millis(700));
+    drop(fill);
+    std::fs::remove_file(&ballast).unwrap();
+    let freed = Instant::now();
+    while server.get("/readyz").status != 200 {
+        assert!(freed.elapsed() < Duration::from_secs(5), "it does not heal:\n{}", server.log());
+        sleep(Duration::from_millis(20));
+    }
+    start(&server, "after");
+    for order in acknowledged.iter().map(String::as_str).chain(["after"]) {
+        completes(&server, order);
+    }
+    let verified = server.verify();
+    assert!(verified.status.success(), "{}", said(&verified));
+    let ledger = world.ledger();
+    assert_eq!((ledger.double_charges(), ledger.double_dispatches()), (vec![], vec![]));
+}
