@@ -32,3 +32,26 @@ fn a_server_that_is_not_there_is_exit_3() {
     let (code, _, err) = load(&["--orders", "1", "--url", "http://127.0.0.1:1"]);
     assert_eq!(code, Some(3), "{err}");
 }
+
+#[test]
+fn a_mix_with_kills_keeps_its_promises_and_draws_its_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("report.html");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_ordain"))
+        .env_clear()
+        .args(["load", "-n", "600", "-c", "60", "--rate", "200", "--mix", "auto=60,manual=20,cancel=20"])
+        .args(["--kill-every", "800ms", "-o", "json", "--report"])
+        .arg(&page)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let report: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((&report["ok"], &report["accepted"], &report["ended"]), (&true.into(), &600.into(), &600.into()));
+    assert_eq!(report["check"]["breaches"], 0);
+    // 200 a second arrive: it cannot be over before the last has.
+    assert!(report["seconds"].as_f64().unwrap() > 2.9, "{said}");
+    assert!(!report["series"]["restarts"].as_array().unwrap().is_empty());
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("<svg") && page.contains("kills with -9") && !page.contains("<script"));
+}

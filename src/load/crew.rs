@@ -24,6 +24,9 @@ pub struct Shared {
     pub patience: Duration,
     /// How long an accepted order may take.
     pub order_patience: Duration,
+    /// Orders that arrive a second; `None`: whenever another has ended.
+    rate: Option<f64>,
+    begun: Instant,
     next: AtomicU64,
     tally: Mutex<Tally>,
 }
@@ -62,19 +65,22 @@ pub struct CrewPlan {
     pub threads: usize,
     pub patience: Duration,
     pub order_patience: Duration,
+    pub rate: Option<f64>,
 }
 
 impl Crew {
     /// # Errors
     /// If a thread cannot be started.
     pub fn start(plan: CrewPlan) -> std::io::Result<Self> {
-        let CrewPlan { target, orders, total, lanes, threads, patience, order_patience } = plan;
+        let CrewPlan { target, orders, total, lanes, threads, patience, order_patience, rate } = plan;
+        let begun = Instant::now();
         let tally = Mutex::new(Tally::new(total)?);
         let next = AtomicU64::new(0);
-        let shared = Arc::new(Shared { target, orders, total, lanes, patience, order_patience, next, tally });
+        let shared =
+            Arc::new(Shared { target, orders, total, lanes, patience, order_patience, rate, begun, next, tally });
         let (stop, stopped) = watch::channel(false);
         let (tell, done) = mpsc::channel(threads.max(1));
-        let mut crew = Self { shared, begun: Instant::now(), stop, done, threads: Vec::new() };
+        let mut crew = Self { shared, begun, stop, done, threads: Vec::new() };
         for index in 0..threads {
             let lanes_here = lanes / threads + usize::from(index < lanes % threads);
             let (shared, stopped, tell) = (Arc::clone(&crew.shared), stopped.clone(), tell.clone());
@@ -130,6 +136,14 @@ async fn lane(shared: Arc<Shared>) {
     let mut line = Line::new(&shared.target);
     let mut request = String::with_capacity(1_024);
     while let Some(number) = shared.take() {
-        life::run(&mut line, &shared, number, &mut request).await;
+        let begun = match shared.rate {
+            None => Instant::now(),
+            Some(rate) => {
+                let due = shared.begun + Duration::from_secs_f64(number as f64 / rate);
+                tokio::time::sleep_until(due.into()).await;
+                due
+            }
+        };
+        life::run(&mut line, &shared, number, begun, &mut request).await;
     }
 }

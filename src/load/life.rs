@@ -6,11 +6,14 @@ use std::time::{Duration, Instant};
 use super::client::{Answer, Line};
 use super::crew::Shared;
 use super::glance::member;
+use super::mix::Course;
 use super::orders::mix;
 
 /// A start is answered at once; a wait may be held for 30 s.
 const START_TIMEOUT: Duration = Duration::from_secs(15);
 const WAIT_TIMEOUT: Duration = Duration::from_secs(45);
+/// A cancel comes within this time after the order was accepted.
+const CANCEL_WITHIN: Duration = Duration::from_millis(100);
 const PAUSE_FIRST: Duration = Duration::from_millis(20);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
@@ -33,15 +36,18 @@ impl Word {
     }
 }
 
-/// Runs order `number` to its end, or until patience is at its own.
-pub async fn run(line: &mut Line<'_>, shared: &Shared, number: u64, request: &mut String) {
-    let begun = Instant::now();
+/// Runs order `number` to its end, or until patience is at its own. `begun`: when it should have started; a generator
+/// that comes late to it makes it late, so that what a server leaves undone is not left out of its figures.
+pub async fn run(line: &mut Line<'_>, shared: &Shared, number: u64, begun: Instant, request: &mut String) {
     shared.orders.start(&shared.target, number, request);
     let Some(mut word) = ask(line, shared, number, request, START_TIMEOUT).await else { return };
     if !(200..300).contains(&word.status) {
         return shared.tally().refuse(number, format!("{} {}", word.status, word.what));
     }
     shared.tally().accept(number, begun.elapsed());
+    if !word.terminal && !signal(line, shared, number, request).await {
+        return;
+    }
     shared.orders.await_end(&shared.target, number, request);
     let accepted = Instant::now();
     while !word.terminal {
@@ -63,6 +69,26 @@ pub async fn run(line: &mut Line<'_>, shared: &Shared, number: u64, request: &mu
         }
     }
     shared.tally().end(number, &word.what, begun.elapsed());
+}
+
+/// Sends the order the signal of its course. False where there was no usable answer.
+async fn signal(line: &mut Line<'_>, shared: &Shared, number: u64, request: &mut String) -> bool {
+    let name = match shared.orders.course(number) {
+        Course::Auto => return true,
+        Course::Manual => "approve",
+        Course::Cancel => {
+            tokio::time::sleep(shared.orders.moment(number, CANCEL_WITHIN)).await;
+            "cancel"
+        }
+    };
+    shared.orders.signal(&shared.target, number, name, request);
+    let Some(word) = ask(line, shared, number, request, START_TIMEOUT).await else { return false };
+    // 409: the order was faster.
+    let done = (200..300).contains(&word.status) || word.status == 409;
+    if !done {
+        shared.tally().last_trouble = Some(format!("{} {} for {name}", word.status, word.what));
+    }
+    done
 }
 
 /// Sends a request until there is an answer other than "later"; `None` when patience ends.

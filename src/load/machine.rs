@@ -2,8 +2,17 @@
 
 /// Peak resident memory of a process, in bytes.
 pub fn peak_rss(pid: u32) -> Option<u64> {
+    status(pid, "VmHWM:")
+}
+
+/// Resident memory of a process, in bytes.
+pub fn rss(pid: u32) -> Option<u64> {
+    status(pid, "VmRSS:")
+}
+
+fn status(pid: u32, name: &str) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1_024)
 }
 

@@ -11,22 +11,28 @@ mod glance;
 mod life;
 mod machine;
 mod metrics;
+mod mix;
 mod options;
 mod orders;
+mod page;
+mod plots;
 mod progress;
 mod report;
 mod response;
 mod run;
 pub(crate) mod scratch;
+mod series;
 mod server;
 mod table;
 mod tally;
 mod target;
 
 pub use check::{Breach, Check};
+pub use mix::{Course, Mix};
 pub use options::{LoadOptions, Output};
 pub use report::{Latency, Report, Retries, ServerFigures};
 pub use run::run;
+pub use series::{Restart, Sample, Series};
 
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +49,8 @@ pub enum LoadError {
     ServerDied { status: String, log: String },
     #[error("the check in SQL could not be made: {0}")]
     Check(String),
+    #[error("the page of the report could not be drawn: {0}")]
+    Report(String),
     #[error("interrupted")]
     Interrupted,
     #[error(transparent)]

@@ -1,6 +1,11 @@
 //! What a load run is told.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use clap::{Args, ValueEnum};
+
+use super::mix::Mix;
 
 /// How the report is printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -29,6 +34,20 @@ pub struct LoadOptions {
     /// An API key for the server, where it wants one.
     #[arg(long, env = "ORDAIN_API_KEY", hide_env_values = true)]
     pub api_key: Option<String>,
+    /// Orders that arrive a second, evenly, whether or not earlier ones have ended; what they wait for a free connection
+    /// counts as theirs. Without it a new order starts when another has ended.
+    #[arg(long, value_parser = rate)]
+    pub rate: Option<f64>,
+    /// Which orders, in shares: auto (a timer ends the review), manual (the client approves), cancel (the client
+    /// cancels at some moment).
+    #[arg(long, default_value_t, value_name = "auto=N,manual=N,cancel=N")]
+    pub mix: Mix,
+    /// Kill the server that is started with -9 this often, and start it again.
+    #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "url")]
+    pub kill_every: Option<Duration>,
+    /// Write the report as a page with plots.
+    #[arg(long, value_name = "FILE.html")]
+    pub report: Option<PathBuf>,
     /// Connections at most. An order in flight holds one, so fewer connections mean fewer orders in flight.
     #[arg(long, value_parser = at_least_one)]
     pub connections: Option<usize>,
@@ -64,6 +83,10 @@ impl Default for LoadOptions {
             orders: 20_000,
             concurrency: 1_000,
             url: None,
+            rate: None,
+            mix: Mix::default(),
+            kill_every: None,
+            report: None,
             database_url: None,
             api_key: None,
             connections: None,
@@ -76,6 +99,28 @@ impl Default for LoadOptions {
             output: Output::Table,
             server_args: Vec::new(),
         }
+    }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(rate) if (0.01..=1_000_000.0).contains(&rate) => Ok(rate),
+        _ => Err("must be a number from 0.01 to 1000000".into()),
+    }
+}
+
+/// `5s`, `500ms`, `2m`, or seconds as a number.
+fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
+    let scale = match unit {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" => 60.0,
+        _ => return Err("must be a duration such as 5s, 500ms or 2m".into()),
+    };
+    match number.parse::<f64>() {
+        Ok(value) if (0.1..=86_400.0).contains(&(value * scale)) => Ok(Duration::from_secs_f64(value * scale)),
+        _ => Err("must be a duration from 100ms to a day, such as 5s".into()),
     }
 }
 
@@ -110,6 +155,17 @@ mod tests {
         let parsed = Cli::parse_from(["load", "-n", "10", "--", "--chaos", "flaky"]).load;
         assert_eq!(parsed.server_args, ["--chaos", "flaky"]);
         assert_eq!(parsed.orders, 10);
+    }
+
+    #[test]
+    fn durations_have_units_and_rates_bounds() {
+        assert_eq!(duration("5s"), Ok(Duration::from_secs(5)));
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        for wrong in ["", "s", "5h", "-1s", "0", "NaN", "inf"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+        assert!(rate("0").is_err() && rate("NaN").is_err() && rate("250").is_ok());
     }
 
     #[test]

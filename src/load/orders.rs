@@ -1,8 +1,9 @@
 //! The orders of a run: their ids, what they hold, and the bytes that start and await them.
 
 use std::fmt::Write as _;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::mix::{Course, Mix};
 use super::options::LoadOptions;
 use super::target::Target;
 
@@ -13,6 +14,7 @@ pub struct Orders {
     seed: u64,
     review_seconds: u32,
     deadline_seconds: u32,
+    mix: Mix,
 }
 
 impl Orders {
@@ -23,6 +25,7 @@ impl Orders {
             seed: options.seed,
             review_seconds: options.review_seconds,
             deadline_seconds: options.deadline_seconds,
+            mix: options.mix,
         }
     }
 
@@ -40,11 +43,23 @@ impl Orders {
         id.strip_prefix(&self.prefix)?.parse().ok()
     }
 
+    /// What the client of order `number` does with it.
+    pub fn course(&self, number: u64) -> Course {
+        self.mix.course(self.seed, number)
+    }
+
+    /// A time that follows from the seed and the order, up to `longest`.
+    pub fn moment(&self, number: u64, longest: Duration) -> Duration {
+        let draw = mix(self.seed.wrapping_add(0xCAFE) ^ number.wrapping_mul(0x9E37_79B9)) % 1_000;
+        longest.mul_f64(draw as f64 / 1_000.0)
+    }
+
     /// Writes the request that starts order `number` into `out`, which is cleared.
     pub fn start(&self, target: &Target, number: u64, out: &mut String) {
         let cents = 100 + mix(self.seed ^ number.wrapping_mul(0x9E37_79B9)) % 99_900;
+        let review = if self.course(number) == Course::Manual { "manual" } else { "auto" };
         let body = format!(
-            r#"{{"amount":"{}.{:02}","review":"auto","review_seconds":{},"deadline_seconds":{}}}"#,
+            r#"{{"amount":"{}.{:02}","review":"{review}","review_seconds":{},"deadline_seconds":{}}}"#,
             cents / 100,
             cents % 100,
             self.review_seconds,
@@ -60,6 +75,16 @@ impl Orders {
             target.headers,
             body.len(),
             prefix = self.prefix,
+        );
+    }
+
+    /// Writes the request that sends order `number` a signal into `out`, which is cleared.
+    pub fn signal(&self, target: &Target, number: u64, name: &str, out: &mut String) {
+        out.clear();
+        let _ = write!(
+            out,
+            "POST {}/orders/{}{number:08}/signals/{name} HTTP/1.1\r\n{}Content-Length: 0\r\n\r\n",
+            target.base, self.prefix, target.headers
         );
     }
 

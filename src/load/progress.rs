@@ -1,10 +1,12 @@
 //! The bar a person watches. Without a terminal there is none.
 
+use std::fmt::Write as _;
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::crew::Shared;
+use super::series::Series;
 
 pub struct Progress {
     bar: ProgressBar,
@@ -23,7 +25,7 @@ impl Progress {
         Self { bar, last: (Instant::now(), 0), rate: 0.0 }
     }
 
-    pub fn show(&mut self, shared: &Shared) {
+    pub fn show(&mut self, shared: &Shared, series: &Series) {
         let (ended, over, p99_us) = {
             let tally = shared.tally();
             let refused: u64 = tally.refused.values().sum();
@@ -38,7 +40,20 @@ impl Progress {
         self.last = (now, ended);
         let in_flight = shared.begun().saturating_sub(over);
         let p99 = p99_us as f64 / 1_000.0;
-        self.bar.set_message(format!("{:.0} orders/s, {in_flight} in flight, p99 {p99:.1} ms", self.rate));
+        let mut message = format!("{:.0} orders/s, {in_flight} in flight, p99 {p99:.1} ms", self.rate);
+        // Writing to a String cannot fail.
+        if let Some(sample) = series.samples.last() {
+            if let Some(batch) = sample.batch_mean {
+                let _ = write!(message, ", commits of {batch:.0}");
+            }
+            if let Some(mailbox) = sample.mailbox_high_water {
+                let _ = write!(message, ", mailbox {mailbox:.0}");
+            }
+        }
+        if !series.restarts.is_empty() {
+            let _ = write!(message, ", killed {} times", series.restarts.len());
+        }
+        self.bar.set_message(message);
         self.bar.set_position(over);
     }
 }

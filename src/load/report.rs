@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::check::Check;
 use super::metrics::Scrape;
 use super::options::Output;
+use super::series::Series;
 use super::table;
 
 #[derive(Debug, Clone, Serialize)]
@@ -19,6 +20,9 @@ pub struct Report {
     pub orders: u64,
     /// Orders in flight at most.
     pub in_flight: usize,
+    /// Orders that arrived a second; `None`: a new one whenever another had ended.
+    pub rate: Option<f64>,
+    pub mix: String,
     pub seed: u64,
     pub accepted: u64,
     /// Orders that ended, in which state ever.
@@ -41,6 +45,8 @@ pub struct Report {
     /// `None`: nothing was checked in SQL.
     pub check: Option<Check>,
     pub notes: Vec<String>,
+    /// The course of the run.
+    pub series: Series,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -136,6 +142,35 @@ impl Report {
             Output::Table => Ok(table::render(self)),
             Output::Json => serde_json::to_string_pretty(self).map_err(std::io::Error::other),
         }
+    }
+}
+
+/// A report for tests.
+#[cfg(test)]
+pub(super) fn example() -> Report {
+    Report {
+        ok: true,
+        url: "http://127.0.0.1:1".into(),
+        orders: 10,
+        in_flight: 2,
+        rate: None,
+        mix: "auto=1".into(),
+        seed: 1,
+        accepted: 10,
+        ended: 10,
+        completed: 9,
+        ends: [("completed".into(), 9), ("failed".into(), 1)].into(),
+        refused: [].into(),
+        seconds: 0.5,
+        orders_per_second: 20.0,
+        start_ms: Latency { mean: 1.0, p50: 1.0, p95: 2.0, p99: 3.0, max: 40.125 },
+        completion_ms: Latency::default(),
+        retries: Retries::default(),
+        generator_cpu_seconds: None,
+        server: ServerFigures::default(),
+        check: Some(Check { orders: 10, events: 120, ..Check::default() }),
+        notes: vec!["fewer".into()],
+        series: Series::default(),
     }
 }
 

@@ -13,9 +13,11 @@ use super::machine;
 use super::metrics::Scrape;
 use super::options::LoadOptions;
 use super::orders::Orders;
+use super::page;
 use super::progress::Progress;
 use super::report::{Latency, Report, Retries, ServerFigures};
 use super::scratch::Scratch;
+use super::series::{Restart, Sampler, Seen, Series};
 use super::server::Server;
 use super::target::Target;
 use crate::store::Location;
@@ -74,13 +76,16 @@ async fn course(options: &LoadOptions) -> Result<Report, LoadError> {
         order_patience: Duration::from_secs(
             options.patience_seconds + u64::from(options.review_seconds) + u64::from(options.deadline_seconds),
         ),
+        rate: options.rate,
     })?;
-    drive(&mut crew, server.as_mut()).await?;
+    let mut sampler = Sampler::new(crew.begun, before.clone());
+    let mut peak_rss = None;
+    drive(&mut crew, &mut server, &mut sampler, &mut peak_rss, options.kill_every).await?;
     let seconds = crew.begun.elapsed().as_secs_f64();
     let cpu_after = (machine::cpu_seconds(std::process::id()), cpu(server.as_ref()));
 
     let mut figures = ServerFigures::between(&before, &metrics(&target).await);
-    figures.peak_rss_bytes = server.as_ref().and_then(|s| machine::peak_rss(s.pid()));
+    figures.peak_rss_bytes = server.as_ref().and_then(|s| machine::peak_rss(s.pid())).max(peak_rss);
     figures.cpu_seconds = spent(cpu_before.1, cpu_after.1);
     // Only in a database of our own are all orders those of this run.
     let stats = if server.is_some() { stats(&target).await } else { None };
@@ -101,7 +106,12 @@ async fn course(options: &LoadOptions) -> Result<Report, LoadError> {
         _ => {}
     }
     let timing = Timing { seconds, generator_cpu_seconds: spent(cpu_before.0, cpu_after.0) };
-    Ok(report(options, &crew, timing, figures, check, notes))
+    let report = report(options, &crew, timing, figures, check, notes, sampler.series);
+    if let Some(file) = &options.report {
+        let page = page::render(&report).map_err(LoadError::Report)?;
+        std::fs::write(file, page)?;
+    }
+    Ok(report)
 }
 
 struct Timing {
@@ -116,6 +126,7 @@ fn report(
     server: ServerFigures,
     check: Option<Check>,
     notes: Vec<String>,
+    series: Series,
 ) -> Report {
     let tally = crew.shared.tally();
     let ends = tally.ends();
@@ -124,6 +135,8 @@ fn report(
         url: crew.shared.target.url.clone(),
         orders: options.orders,
         in_flight: crew.shared.lanes,
+        rate: options.rate,
+        mix: options.mix.to_string(),
         seed: options.seed,
         accepted: tally.accepted,
         ended: tally.ended,
@@ -144,26 +157,53 @@ fn report(
         server,
         check,
         notes,
+        series,
     }
 }
 
-/// Watches over the crew until it is done.
-async fn drive(crew: &mut Crew, mut server: Option<&mut Server>) -> Result<(), LoadError> {
+/// Watches over the crew until it is done, takes samples, and kills the server where that is asked for.
+async fn drive(
+    crew: &mut Crew,
+    server: &mut Option<Server>,
+    sampler: &mut Sampler,
+    peak_rss: &mut Option<u64>,
+    kill_every: Option<Duration>,
+) -> Result<(), LoadError> {
     let shared = std::sync::Arc::clone(&crew.shared);
     let mut progress = Progress::new(shared.total);
     let mut tick = tokio::time::interval(Duration::from_millis(250));
+    let mut killed = Instant::now();
     let finished = crew.finished();
     tokio::pin!(finished);
     loop {
         tokio::select! {
             done = &mut finished => return done.map_err(LoadError::from),
-            _ = tick.tick() => {
-                progress.show(&shared);
-                if let Some(server) = server.as_deref_mut() {
-                    server.alive()?;
-                }
+            _ = tick.tick() => {}
+        }
+        if let Some(server) = server.as_mut() {
+            server.alive()?;
+            if kill_every.is_some_and(|every| killed.elapsed() >= every) {
+                *peak_rss = machine::peak_rss(server.pid()).max(*peak_rss);
+                let (seconds, began) = (sampler.since(), Instant::now());
+                server.kill_and_restart()?;
+                ready(&shared.target, Some(server)).await?;
+                let ready_ms = began.elapsed().as_secs_f64() * 1_000.0;
+                sampler.series.restarts.push(Restart { seconds, ready_ms });
+                killed = Instant::now();
             }
         }
+        if sampler.is_due() {
+            let scrape = question(&shared.target, "/metrics").await;
+            let scrape = scrape.map(|text| Scrape::parse(&String::from_utf8_lossy(&text)));
+            let server_rss_bytes = server.as_ref().and_then(|s| machine::rss(s.pid()));
+            let mut tally = shared.tally();
+            let refused: u64 = tally.refused.values().sum();
+            let (ended, window) = (tally.ended, tally.take_window());
+            drop(tally);
+            let in_flight = shared.begun().saturating_sub(ended + refused);
+            sampler.take(Seen { ended, in_flight, window, scrape, server_rss_bytes });
+        }
+        progress.show(&shared, &sampler.series);
     }
 }
 

@@ -16,6 +16,8 @@ const LOG: &str = "server.log";
 #[derive(Debug)]
 pub struct Server {
     child: Child,
+    folder: PathBuf,
+    arguments: Vec<String>,
     pub url: String,
     /// Its URL.
     pub database: String,
@@ -36,23 +38,25 @@ impl Server {
             None => format!("sqlite://{}", folder.join("ordain.db").display()),
         };
         let log = folder.join(LOG);
-        let out = File::create(&log)?;
+        File::create(&log)?;
         let quiet: &[&str] =
             if arguments.iter().any(|a| a.starts_with("--log-level")) { &[] } else { &["--log-level", "warn"] };
-        let child = Command::new(std::env::current_exe()?)
-            .arg("serve")
-            .args(["--bind", &address.to_string()])
-            .args(["--database-url", &database])
-            .args(quiet)
-            .args(arguments)
-            // Its own folder: no `.env` or `ordain.toml` of the caller's takes part.
-            .current_dir(folder)
-            .stdin(Stdio::null())
-            .stdout(out.try_clone()?)
-            .stderr(out)
-            .spawn()
-            .map_err(|e| LoadError::Server(e.to_string()))?;
-        Ok(Self { child, url: format!("http://{address}"), database, log, stopped: false })
+        let own = ["serve", "--bind", &address.to_string(), "--database-url", &database];
+        let all = own.iter().chain(quiet).map(|a| (*a).to_owned()).chain(arguments.iter().cloned()).collect();
+        let child = spawn(folder, &log, &all)?;
+        let url = format!("http://{address}");
+        Ok(Self { child, folder: folder.to_owned(), arguments: all, url, database, log, stopped: false })
+    }
+
+    /// Kills it with -9 and starts it again, at the same address on the same database. It is not ready yet.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn kill_and_restart(&mut self) -> Result<(), LoadError> {
+        self.child.kill()?;
+        self.child.wait()?;
+        self.child = spawn(&self.folder, &self.log, &self.arguments)?;
+        Ok(())
     }
 
     pub fn pid(&self) -> u32 {
@@ -92,6 +96,19 @@ impl Server {
         let text = String::from_utf8_lossy(&log[log.len().saturating_sub(2_000)..]).trim().to_owned();
         if text.is_empty() { text } else { format!("; its last words:\n{text}") }
     }
+}
+
+fn spawn(folder: &Path, log: &Path, arguments: &Vec<String>) -> Result<Child, LoadError> {
+    let out = File::options().append(true).open(log)?;
+    Command::new(std::env::current_exe()?)
+        .args(arguments)
+        // Its own folder: no `.env` or `ordain.toml` of the caller's takes part.
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(out.try_clone()?)
+        .stderr(out)
+        .spawn()
+        .map_err(|e| LoadError::Server(e.to_string()))
 }
 
 impl Drop for Server {

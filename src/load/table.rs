@@ -62,6 +62,7 @@ fn figures(report: &Report) -> Table {
     };
     let server = &report.server;
     let retries = &report.retries;
+    row("arrival", report.rate.map(|rate| format!("{rate} orders/s, late starts count as latency")));
     row("accepted", Some(report.accepted.to_string()));
     row("ended", listed(&report.ends).or_else(|| Some("0".into())));
     row("refused", listed(&report.refused));
@@ -77,6 +78,11 @@ fn figures(report: &Report) -> Table {
         }),
     );
     row("last trouble", retries.last.clone());
+    let restarts = &report.series.restarts;
+    let slowest = restarts.iter().map(|r| r.ready_ms).fold(0.0, f64::max);
+    let killed =
+        (!restarts.is_empty()).then(|| format!("{} times, ready again within {slowest:.0} ms", restarts.len()));
+    row("killed with -9", killed);
     row("commits", whole(server.batches));
     let batch = server.batch_mean.map(|mean| {
         let [p50, max] = [server.batch_p50, server.batch_max].map(|v| v.map_or("?".into(), |v| format!("{v:.0}")));
@@ -113,31 +119,8 @@ fn right(table: &mut Table) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::{Breach, Check, Retries, ServerFigures};
-
-    fn report() -> Report {
-        Report {
-            ok: true,
-            url: "http://127.0.0.1:1".into(),
-            orders: 10,
-            in_flight: 2,
-            seed: 1,
-            accepted: 10,
-            ended: 10,
-            completed: 9,
-            ends: [("completed".into(), 9), ("failed".into(), 1)].into(),
-            refused: [].into(),
-            seconds: 0.5,
-            orders_per_second: 20.0,
-            start_ms: Latency { mean: 1.0, p50: 1.0, p95: 2.0, p99: 3.0, max: 40.125 },
-            completion_ms: Latency::default(),
-            retries: Retries::default(),
-            generator_cpu_seconds: None,
-            server: ServerFigures::default(),
-            check: Some(Check { orders: 10, events: 120, ..Check::default() }),
-            notes: vec!["fewer".into()],
-        }
-    }
+    use crate::load::report::example as report;
+    use crate::load::{Breach, Check};
 
     #[test]
     fn the_percentiles_stand_under_their_names() {

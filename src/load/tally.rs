@@ -29,6 +29,8 @@ pub struct Tally {
     pub refused: BTreeMap<String, u64>,
     pub start_us: Histogram<u64>,
     pub completion_us: Histogram<u64>,
+    /// The same, since it was last taken.
+    window_us: Histogram<u64>,
     /// Answers 429 and 503.
     pub overloaded: u64,
     /// Other answers of the 500s.
@@ -53,6 +55,7 @@ impl Tally {
             refused: BTreeMap::new(),
             start_us: histogram()?,
             completion_us: histogram()?,
+            window_us: histogram()?,
             overloaded: 0,
             server_errors: 0,
             connection_losses: 0,
@@ -73,12 +76,20 @@ impl Tally {
 
     pub fn end(&mut self, number: u64, state: &str, after: Duration) {
         self.completion_us.saturating_record(micros(after));
+        self.window_us.saturating_record(micros(after));
         self.ended += 1;
         let known = self.states.iter().position(|s| s == state).unwrap_or_else(|| {
             self.states.push(state.to_owned());
             self.states.len() - 1
         });
         self.set(number, Fate::Ended(u8::try_from(known).unwrap_or(u8::MAX)));
+    }
+
+    /// The completion times since the last call, in µs.
+    pub fn take_window(&mut self) -> Histogram<u64> {
+        let window = self.window_us.clone();
+        self.window_us.reset();
+        window
     }
 
     /// How many orders ended in which state.
