@@ -327,6 +327,10 @@ impl Journal for Faulty {
     fn forget_answers(&mut self, before: Timestamp) -> Result<usize, StoreError> {
         self.inner.forget_answers(before)
     }
+
+    fn last_event(&self) -> u64 {
+        self.inner.last_event()
+    }
 }
 
 #[actix_rt::test]

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use ordain::kernel::{Commit, Cx, Family, IdSource, Input, Policies, Registry, Stepped};
 use ordain::model::{Key, OrderId, RunId, Timestamp, WorkflowId};
 use ordain::store::{
-    self, Conflict, Location, OrderFilter, Sort, SortField, Store, StoreError, StoredAnswer, Unit, Verdict,
+    self, Conflict, EventsOf, Location, OrderFilter, Sort, SortField, Store, StoreError, StoredAnswer, StoredEvent,
+    Unit, Verdict,
 };
 use ordain::workflows;
 use serde_json::{Value, json};
@@ -91,6 +92,7 @@ fn suite(open: &dyn Fn(&str) -> Store) {
     lists_page_without_loss_or_repetition(open("lists"));
     a_transition_is_stored_once(open("once"));
     answers_are_kept_and_forgotten(open("answers"));
+    events_are_numbered_without_gaps_over_all_histories(open);
 }
 
 fn a_whole_life_is_read_back_as_it_was_written(mut store: Store) {
@@ -294,6 +296,58 @@ fn answers_are_kept_and_forgotten(mut store: Store) {
     assert_eq!(store.journal.forget_answers(Timestamp(1)).unwrap(), 0);
     assert_eq!(store.journal.forget_answers(Timestamp(2)).unwrap(), 1);
     assert_eq!(store.queries.answer("k").unwrap(), None);
+}
+
+fn events_are_numbered_without_gaps_over_all_histories(open: &dyn Fn(&str) -> Store) {
+    let mut store = open("events");
+    assert_eq!(store.journal.last_event(), 0);
+    let maker = Maker::new(store.next_key);
+    let (one, first) = maker.start("o-1", "p-1");
+    let (two, second) = maker.start("o-2", "p-2");
+    let again = maker.start("o-1", "p-3").1;
+    store.journal.append(&[first, again, second]).unwrap();
+    let mut families = [one, two];
+    while !families[0].root().machine.is_terminal() {
+        for family in &mut families {
+            let (next, unit) = maker.advance(family);
+            store.journal.append(&[unit]).unwrap();
+            *family = next;
+        }
+    }
+    let q = &store.queries;
+    let all = q.events(&EventsOf::All, 0, 1_000).unwrap();
+    let last = store.journal.last_event();
+    assert_eq!(all.iter().map(|e| e.id).collect::<Vec<_>>(), (1..=last).collect::<Vec<_>>());
+    let family = |e: &&StoredEvent| e.order_id.root() == "o-1";
+    let own = |e: &&StoredEvent| e.order_id.as_str() == "o-1";
+    let (family, own): (Vec<_>, Vec<_>) = (all.iter().filter(family).collect(), all.iter().filter(own).collect());
+    assert!(own.len() < family.len() && family.len() < all.len());
+    let ids = |events: &[&StoredEvent], after: u64| events.iter().map(|e| e.id).filter(|id| *id > after).collect();
+    for after in 0..=last + 1 {
+        for (of, expected) in [
+            (EventsOf::All, ids(&all.iter().collect::<Vec<_>>(), after)),
+            (EventsOf::Family(id("o-1")), ids(&family, after)),
+            (EventsOf::Instance(id("o-1")), ids(&own, after)),
+            (EventsOf::Instance(id("nobody")), Vec::new()),
+        ] {
+            // Page by page, beginning anywhere.
+            let mut seen: Vec<u64> = Vec::new();
+            loop {
+                let page = q.events(&of, seen.last().copied().unwrap_or(after), 2).unwrap();
+                seen.extend(page.iter().map(|e| e.id));
+                if page.is_empty() {
+                    break;
+                }
+            }
+            assert_eq!(seen, expected, "{of:?} after {after}");
+        }
+    }
+    let history = q.history(&id("o-1"), 0, 1_000).unwrap().unwrap();
+    let told = |seq: u64, fact: &ordain::kernel::FactRecord| (seq, fact.kind.clone(), fact.data.get().to_owned());
+    let streamed: Vec<_> = own.iter().map(|e| told(e.seq, &e.fact)).collect();
+    assert_eq!(streamed, history.iter().map(|f| told(f.seq, &f.fact)).collect::<Vec<_>>());
+    drop(store);
+    assert_eq!(open("events").journal.last_event(), last);
 }
 
 #[test]

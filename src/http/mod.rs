@@ -5,6 +5,7 @@
 //! request is answered within the request timeout.
 
 mod body;
+mod events;
 mod fingerprint;
 mod frame;
 mod json;

@@ -11,7 +11,7 @@ use utoipa_swagger_ui::Config;
 
 use super::json::Fault;
 use super::problem::{Problem, ProblemBody};
-use super::{orders, system, workflows};
+use super::{events, orders, system, workflows};
 use crate::http::orders::Outcome;
 
 const PROBLEM_TYPE: &str = "application/problem+json";
@@ -33,6 +33,7 @@ const PROBLEM_TYPE: &str = "application/problem+json";
         orders::operate::resume,
         workflows::record,
         workflows::history,
+        events::events,
         system::root,
         system::healthz,
         system::readyz,
@@ -74,7 +75,8 @@ impl Modify for Problems {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         for (path, item) in &mut document.paths.paths {
             let PathItem { get, post, .. } = item;
-            let reads = path.starts_with("/orders") || path.starts_with("/workflows") || path == "/stats";
+            let reads =
+                path.starts_with("/orders") || path.starts_with("/workflows") || path == "/stats" || path == "/events";
             if let Some(get) = get {
                 add(get, &OF_ALL);
                 add(get, if reads { &OF_READS } else { &[] });

@@ -10,7 +10,7 @@ use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Responder};
 
 use super::frame::{Meter, framed};
 use super::problem::Problem;
-use super::{openapi, orders, system, workflows};
+use super::{events, openapi, orders, system, workflows};
 
 /// Patterns by the path they are known under, the busiest first: the router tries them in this order.
 pub fn configure(cfg: &mut ServiceConfig) {
@@ -39,6 +39,7 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(post("/orders/{order_id}/resume", &[], orders::operate::resume))
         .service(get("/workflows/{id}/history", workflows::history))
         .service(get("/workflows/{id}", workflows::record))
+        .service(get("/events", events::events))
         .service(get("/stats", system::stats))
         .service(get("/policies", system::policies))
         .service(get("/healthz", system::healthz))

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::problem::Problem;
@@ -46,6 +47,8 @@ pub struct ServerOptions {
     /// The head of a request must be there within this time.
     pub head_timeout_ms: u64,
     pub keep_alive_ms: u64,
+    /// Streams of events at once, over all workers.
+    pub streams_max: usize,
     /// How long a stopping server waits for requests under way.
     pub shutdown_timeout_s: u64,
     pub order: OrderDefaults,
@@ -64,6 +67,7 @@ impl Default for ServerOptions {
             request_timeout_ms: 10_000,
             head_timeout_ms: 5_000,
             keep_alive_ms: 30_000,
+            streams_max: 256,
             shutdown_timeout_s: 10,
             order: OrderDefaults::default(),
             metrics: None,
@@ -76,11 +80,20 @@ pub struct Site {
     /// `None`: nothing behind the door; whatever needs an engine is answered 503. So the door can be tested alone.
     engine: Option<Engine>,
     pub options: ServerOptions,
+    /// Places for streams of events.
+    streams: Arc<Semaphore>,
 }
 
 impl Site {
     pub fn new(options: ServerOptions, engine: Option<Engine>) -> Self {
-        Self { engine, options }
+        let streams = Arc::new(Semaphore::new(options.streams_max));
+        Self { engine, options, streams }
+    }
+
+    /// A place for a stream, given back when it is dropped.
+    pub fn stream_place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let place = Arc::clone(&self.streams).try_acquire_owned();
+        place.map_err(|_| Problem::unavailable("too_many_streams", "as many streams of events are open as may be"))
     }
 
     pub fn engine(&self) -> Result<&Engine, Problem> {

@@ -73,10 +73,11 @@ pub async fn policies(req: HttpRequest, site: Data<Site>) -> Outcome {
     Ok(send(HttpResponse::Ok(), site.engine()?.describe().to_string()))
 }
 
-const LINKS: [(&str, &str); 7] = [
+const LINKS: [(&str, &str); 8] = [
     ("docs", "/docs/"),
     ("openapi", "/openapi.json"),
     ("orders", "/orders"),
+    ("events", "/events"),
     ("stats", "/stats"),
     ("metrics", "/metrics"),
     ("health", "/healthz"),

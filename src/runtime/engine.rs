@@ -12,7 +12,7 @@ use actix_rt::time::{sleep, timeout};
 use actix_rt::{Arbiter, ArbiterHandle};
 use metrics::gauge;
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::command::{Answer, Command, EngineError, IdempotencyKey, Until};
 use super::live::{document, passivated};
@@ -54,6 +54,8 @@ struct Inner {
     shards: Vec<Addr<Shard>>,
     pools: Vec<Addr<Pool>>,
     activities: Vec<String>,
+    /// The id of the last event that is on disk.
+    last_event: watch::Receiver<u64>,
     arbiters: Vec<ArbiterHandle>,
     /// The writer's thread and the ownership of the database, until the engine has drained.
     held: Mutex<Option<Held>>,
@@ -72,6 +74,7 @@ impl Engine {
     ) -> Result<Self, StartError> {
         let Store { journal, queries, next_key, ownership } = store;
         // Every live actor has at most one unit on its way.
+        let (committed, last_event) = watch::channel(journal.last_event());
         let (door, inbox) = journal::queue(options.live_max + options.batch_max);
         let shared: SharedRef = Arc::new(Shared {
             readers: Readers::start(queries, options.readers)?,
@@ -113,7 +116,7 @@ impl Engine {
             shard.try_send(Pools(pools.clone(), default.clone())).map_err(|_| StartError::Shard)?;
         }
         let acks = shards.iter().map(|s| s.clone().recipient()).collect();
-        let writer = journal::start(inbox, journal, acks, shared.options.batch_max)?;
+        let writer = journal::start(inbox, journal, acks, shared.options.batch_max, committed)?;
         let (timers, all) = (arbiter(), shards.clone());
         timers.spawn(super::timers::run(shared.clone(), all));
         let inner = Inner {
@@ -121,6 +124,7 @@ impl Engine {
             shards,
             pools: pools.into_values().collect(),
             activities: activities.names().map(str::to_owned).collect(),
+            last_event,
             arbiters,
             held: Mutex::new(Some((writer, ownership))),
         };
@@ -248,6 +252,12 @@ impl Engine {
         let registry = &self.inner.shared.registry;
         let machine = registry.fold(&row.kind, &row.id, row.run_id, row.parent, facts).map_err(corrupt)?;
         machine.document(&[], None).map_err(corrupt)
+    }
+
+    /// The id of the last event that is on disk; told anew after each commit. It closes when the journal does, at the
+    /// end of the drain.
+    pub fn last_event(&self) -> watch::Receiver<u64> {
+        self.inner.last_event.clone()
     }
 
     /// Runs a read on the readers' threads.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use actix::Recipient;
 use metrics::histogram;
+use tokio::sync::watch;
 
 use super::messages::Acks;
 use crate::model::{Timestamp, WorkflowId};
@@ -75,14 +76,16 @@ pub(super) struct Inbox {
     orders: Receiver<Order>,
 }
 
-/// Starts the writer's thread. It ends, and with it the journal, at [`JournalDoor::stop`].
+/// Starts the writer's thread. It ends, and with it the journal and `committed`, at [`JournalDoor::stop`].
+/// `committed` is told the id of the last event after each commit.
 pub(super) fn start(
     inbox: Inbox,
     journal: Box<dyn Journal>,
     shards: Vec<Recipient<Acks>>,
     batch_max: usize,
+    committed: watch::Sender<u64>,
 ) -> std::io::Result<JoinHandle<()>> {
-    let writer = Writer { journal, shards, batch_max };
+    let writer = Writer { journal, shards, batch_max, committed };
     std::thread::Builder::new().name("journal".into()).spawn(move || writer.run(&inbox.orders))
 }
 
@@ -90,6 +93,7 @@ struct Writer {
     journal: Box<dyn Journal>,
     shards: Vec<Recipient<Acks>>,
     batch_max: usize,
+    committed: watch::Sender<u64>,
 }
 
 impl Writer {
@@ -128,6 +132,8 @@ impl Writer {
             batch.into_iter().map(|r| (r.unit, (r.shard, r.id, r.token))).unzip();
         let began = Instant::now();
         let results = self.append(&units);
+        let now = self.journal.last_event();
+        self.committed.send_if_modified(|last| std::mem::replace(last, now) != now);
         histogram!("ordain_journal_commit_seconds").record(began.elapsed().as_secs_f64());
         histogram!("ordain_journal_batch_transitions")
             .record(units.iter().map(|u| u.transitions.len()).sum::<usize>() as f64);

@@ -3,6 +3,7 @@
 //! Fast by group commit and by few, small rows; never by a weaker `synchronous`.
 
 mod error;
+mod events;
 mod journal;
 mod list;
 mod open;

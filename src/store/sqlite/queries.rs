@@ -7,12 +7,13 @@ use diesel::r2d2::{ConnectionManager, Pool, PooledConnection};
 use diesel::sql_types::{BigInt, Text};
 
 use super::error::classify;
-use super::list;
 use super::schema::{AnswerRead, PaymentRead, WorkflowRead, answers, payments, state_counts, transitions, workflows};
+use super::{events, list};
 use crate::kernel::FactRecord;
 use crate::model::{Key, Timestamp, WorkflowId};
 use crate::store::{
-    Due, OrderFilter, Page, Queries, StoreError, StoredAnswer, StoredFact, StoredPayment, StoredWorkflow,
+    Due, EventsOf, OrderFilter, Page, Queries, StoreError, StoredAnswer, StoredEvent, StoredFact, StoredPayment,
+    StoredWorkflow,
 };
 
 pub type Connection = PooledConnection<ConnectionManager<SqliteConnection>>;
@@ -122,6 +123,11 @@ impl Queries for SqliteQueries {
             }
         }
         Ok(Some(facts))
+    }
+
+    fn events(&self, of: &EventsOf, after: u64, transitions_max: usize) -> Result<Vec<StoredEvent>, StoreError> {
+        let c = &mut self.connection()?;
+        events::events(c, of, after, transitions_max)
     }
 
     fn orders(&self, filter: &OrderFilter) -> Result<Page, StoreError> {
