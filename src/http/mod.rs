@@ -4,19 +4,20 @@
 //! document; whatever goes wrong becomes a `problem`. Invariants: nothing a client sends causes a 500, and every
 //! request is answered within the request timeout.
 
-mod body;
-mod events;
-mod fingerprint;
+pub(crate) mod body;
+pub(crate) mod events;
+pub(crate) mod fingerprint;
 mod frame;
 mod json;
 mod openapi;
-mod orders;
-mod problem;
-mod query;
-mod routes;
+pub(crate) mod orders;
+pub(crate) mod origin;
+pub(crate) mod problem;
+pub(crate) mod query;
+pub(crate) mod routes;
 pub mod schema;
 mod server;
-mod site;
+pub(crate) mod site;
 mod system;
 mod workflows;
 

@@ -59,8 +59,9 @@ struct Problems;
 
 const OF_ALL: [(&str, &str); 2] =
     [("405", "Another method, see Allow"), ("503", "Overloaded, draining, or the database is away; see Retry-After")];
-const OF_WRITES: [(&str, &str); 8] = [
+const OF_WRITES: [(&str, &str); 9] = [
     ("400", "Malformed JSON or header"),
+    ("403", "A page of another origin has sent it"),
     ("404", "Unknown id"),
     ("408", "The body did not arrive in time"),
     ("409", "The state forbids it"),

@@ -23,7 +23,11 @@ pub fn serve(options: ServerOptions, engine: Engine) -> io::Result<(Server, Sock
 
 pub(super) fn listen(options: ServerOptions, engine: Option<Engine>) -> io::Result<(Server, SocketAddr)> {
     let workers = options.workers.max(1);
-    let site = Data::new(Site::new(options.clone(), engine));
+    let site = Data::new(Site::new(options.clone(), engine.clone()));
+    if let Some(engine) = engine {
+        let (site, metrics) = (site.clone(), options.metrics.clone());
+        actix_rt::spawn(async move { site.console.watch(engine, metrics).await });
+    }
     let server = HttpServer::new(move || App::new().app_data(site.clone()).configure(configure))
         .workers(workers)
         .backlog(options.backlog)

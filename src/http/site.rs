@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::problem::Problem;
+use crate::console::Console;
 use crate::runtime::{Engine, EngineError};
 use crate::workflows::order::ReviewMode;
 
@@ -82,12 +83,13 @@ pub struct Site {
     pub options: ServerOptions,
     /// Places for streams of events.
     streams: Arc<Semaphore>,
+    pub console: Console,
 }
 
 impl Site {
     pub fn new(options: ServerOptions, engine: Option<Engine>) -> Self {
         let streams = Arc::new(Semaphore::new(options.streams_max));
-        Self { engine, options, streams }
+        Self { engine, options, streams, console: Console::default() }
     }
 
     /// A place for a stream, given back when it is dropped.

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::{oneshot, watch};
 
 use super::command::{Answer, Command, EngineError, IdempotencyKey, Until};
+use super::life::{self, Life};
 use super::live::{document, passivated};
 use super::messages::{Ask, Pools, Query};
 use super::pool::Pool;
@@ -25,7 +26,7 @@ use super::timers::FarTimer;
 use super::{Options, journal, outcome};
 use crate::activities::Activities;
 use crate::kernel::{Document, Family, Registry};
-use crate::model::{Name, WorkflowId};
+use crate::model::{Name, Timestamp, WorkflowId};
 use crate::store::{Queries, Store, StoreError, StoredWorkflow};
 use crate::workflows::{order, shipping};
 
@@ -254,10 +255,30 @@ impl Engine {
         machine.document(&[], None).map_err(corrupt)
     }
 
+    /// The instant by the engine's clock.
+    pub fn now(&self) -> Timestamp {
+        self.inner.shared.now()
+    }
+
     /// The id of the last event that is on disk; told anew after each commit. It closes when the journal does, at the
     /// end of the drain.
     pub fn last_event(&self) -> watch::Receiver<u64> {
         self.inner.last_event.clone()
+    }
+
+    /// The first `facts_max` facts of a workflow, and the states they led through.
+    ///
+    /// # Errors
+    /// [`EngineError`]
+    pub async fn life(&self, id: &WorkflowId, facts_max: usize) -> Result<Life, EngineError> {
+        let (wanted, shared) = (id.clone(), self.inner.shared.clone());
+        let read = move |q: &dyn Queries| {
+            let row = q.workflow(&wanted)?;
+            let facts = q.history(&wanted, 0, facts_max)?;
+            // Folded on the reader's thread: it may be long.
+            Ok(row.zip(facts).map(|(row, facts)| life::of(&shared.registry, &row, facts)))
+        };
+        self.read(read).await?.unwrap_or(Err(EngineError::NotFound))
     }
 
     /// Runs a read on the readers' threads.
