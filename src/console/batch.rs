@@ -61,7 +61,7 @@ async fn run(req: &HttpRequest, site: &Site, payload: Payload) -> Result<HttpRes
         });
         preview(&action, &judged.collect::<Vec<_>>())
     };
-    let shell = Shell { title: "Many orders", section: "/", stream: None, after: 0 };
+    let shell = Shell { title: "Many orders", section: "/", stream: None, after: 0, every_s: 0 };
     Ok(reply::page(StatusCode::OK, shell.render(&main)))
 }
 

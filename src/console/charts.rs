@@ -18,7 +18,7 @@ pub struct Band {
 /// A number as people read it: 3 significant digits at most.
 pub fn number(value: f64) -> String {
     match value {
-        v if v == 0.0 || v.abs() >= 100.0 => format!("{v:.0}"),
+        v if v.fract() == 0.0 || v.abs() >= 100.0 => format!("{v:.0}"),
         v if v.abs() >= 10.0 => format!("{v:.1}"),
         v => format!("{v:.2}"),
     }

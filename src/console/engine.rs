@@ -35,7 +35,7 @@ fn engine(site: &Site) -> Result<HttpResponse, Problem> {
     let main = html! {
         div.head { h1 { "Actors and journal" } }
         dl.facts {
-            div { dt { "This process" } dd { "up for " (since(boot.since, now)) ", since " (instant(boot.since)) " UTC" } }
+            div { dt { "This process" } dd { "up " (since(boot.since, now)) br; small { "since " (instant(boot.since)) " UTC" } } }
             div { dt { "Orders it took over" } dd { (grouped(boot.open)) } }
             div { dt { "Last event" } dd.num { (grouped(i64::try_from(after).unwrap_or(i64::MAX))) } }
             div { dt { "Actors rebuilt after a panic" } dd.num { (last("ordain_actors_restarted_total")) } }
@@ -56,7 +56,7 @@ fn engine(site: &Site) -> Result<HttpResponse, Problem> {
         p.what { "A sample every 5 seconds, of the last quarter of an hour; kept in memory, so it begins anew with the process." }
     };
     let stream = Some(format!("/console/live?after={after}"));
-    let shell = Shell { title: "Actors and journal", section: "/console/engine", stream, after };
+    let shell = Shell { title: "Actors and journal", section: "/console/engine", stream, after, every_s: 5 };
     Ok(reply::page(StatusCode::OK, shell.render(&main)))
 }
 

@@ -58,7 +58,7 @@ pub fn history(id: &str, life: &Life, shipments: &[Shipment], from: Option<u64>)
 
 fn group(name: &str, class: &str, at: Timestamp, end: Option<Timestamp>, facts: &[Fact], began: Timestamp) -> Markup {
     html! {
-        details.group open {
+        details.group.many[facts.len() > 60] open {
             summary {
                 span.pill.(class) { (name) }
                 span.at { (instant(at)) }

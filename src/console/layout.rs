@@ -13,6 +13,8 @@ pub struct Shell<'a> {
     pub stream: Option<String>,
     /// The last event the page already shows.
     pub after: u64,
+    /// Seconds after which it is out of date though nothing happened; 0: never.
+    pub every_s: u32,
 }
 
 /// Paths and names of the sections, and the key that leads there after `g`.
@@ -38,7 +40,7 @@ impl Shell<'_> {
                     script defer src=(assets::path("idiomorph.min.js")) {}
                     script type="module" src=(assets::path("console.js")) {}
                 }
-                body data-stream=[self.stream.as_deref()] data-after=(self.after) {
+                body data-stream=[self.stream.as_deref()] data-after=(self.after) data-every=(self.every_s) {
                     a.skip href="#main" { "Skip to content" }
                     (self.top())
                     div #banner role="status" aria-live="polite" {}

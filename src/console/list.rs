@@ -45,7 +45,7 @@ async fn listing(req: &HttpRequest, site: &Site) -> Result<HttpResponse, Problem
     let listing = read(site, engine, filter).await?;
     let main = list_view::list(&place, &listing);
     let stream = Some(format!("/console/live?after={after}"));
-    let shell = Shell { title: "Orders", section: "/", stream, after };
+    let shell = Shell { title: "Orders", section: "/", stream, after, every_s: 0 };
     Ok(reply::page(StatusCode::OK, shell.render(&main)))
 }
 

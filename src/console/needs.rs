@@ -54,7 +54,7 @@ async fn needs(site: &Site) -> Result<HttpResponse, Problem> {
             &failed.orders, count(&failed, "failed") > 10, now))
     };
     let stream = Some(format!("/console/live?after={after}"));
-    let shell = Shell { title: "Needs me now", section: "/console/needs", stream, after };
+    let shell = Shell { title: "Needs me now", section: "/console/needs", stream, after, every_s: 0 };
     Ok(reply::page(StatusCode::OK, shell.render(&main)))
 }
 

@@ -101,10 +101,11 @@ pub async fn show(site: &Site, id: &OrderId, view: View, status: StatusCode) -> 
     let shipments = by(deadline, shipments(engine, &life)).await?;
     let last = life.facts.last().map_or(1, |fact| fact.seq);
     let moment = by(deadline, moment(engine, &id.workflow(), view.at.unwrap_or(last).min(last))).await?;
+    let terminal = doc.terminal;
     let sheet = Sheet { doc, life, shipments, moment, now: engine.now() };
     let main = order_view::sheet(&sheet, &view);
     let stream = Some(format!("/events?order_id={id}&children=true&after={after}"));
-    let shell = Shell { title: id.as_str(), section: "/", stream, after };
+    let shell = Shell { title: id.as_str(), section: "/", stream, after, every_s: if terminal { 0 } else { 10 } };
     Ok(reply::page(status, shell.render(&main)))
 }
 

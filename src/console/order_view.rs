@@ -1,5 +1,7 @@
 //! How one order's page looks.
 
+use std::collections::BTreeMap;
+
 use maud::{Markup, html};
 
 use super::actions::{Act, allowed};
@@ -121,8 +123,8 @@ fn address(doc: &Doc) -> Markup {
             @match &doc.address {
                 None => p.big.none { "none" },
                 Some(Address::Line(line)) => address.big { (line) },
-                Some(Address::Fields(fields)) => address { @for (name, value) in fields {
-                    span.field { small { (words::state(name)) } (value) } } },
+                Some(Address::Fields(fields)) => address { @for (name, value) in envelope(fields) {
+                    span.field { small { (words::state(name)) } span { (value) } } } },
             }
             @if doc.is_open() {
                 details.change { summary { "Change it" }
@@ -131,6 +133,11 @@ fn address(doc: &Doc) -> Markup {
             } @else { p.what { "It cannot be changed any more." } }
         }
     }
+}
+
+/// The fields in the order in which an envelope has them.
+fn envelope(fields: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &str)> {
+    Address::FIELDS.iter().filter_map(|name| Some((*name, fields.get(*name)?.as_str())))
 }
 
 fn address_fields(doc: &Doc) -> Markup {

@@ -42,7 +42,7 @@ async fn overview(site: &Site) -> Result<HttpResponse, Problem> {
         (took(&latest.orders))
     };
     let stream = Some(format!("/console/live?after={after}"));
-    let shell = Shell { title: "Overview", section: "/console/overview", stream, after };
+    let shell = Shell { title: "Overview", section: "/console/overview", stream, after, every_s: 10 };
     Ok(reply::page(StatusCode::OK, shell.render(&main)))
 }
 

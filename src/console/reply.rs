@@ -53,5 +53,5 @@ fn problem_page(req: &HttpRequest, problem: &Problem) -> Markup {
             p { a href=(req.path()) { "Try again" } " · " a href="/" { "All orders" } }
         }
     };
-    layout::Shell { title, section: "", stream: None, after: 0 }.render(&main)
+    layout::Shell { title, section: "", stream: None, after: 0, every_s: 0 }.render(&main)
 }

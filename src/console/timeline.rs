@@ -15,7 +15,7 @@ use crate::runtime::Life;
 
 const LABELS: f64 = 112.0;
 const WIDTH: f64 = 860.0;
-const TOP: f64 = 40.0;
+const TOP: f64 = 30.0;
 const LANE: f64 = 22.0;
 /// Marks beyond so many are left out, the oldest first.
 const MARKS_MAX: usize = 400;
@@ -107,8 +107,8 @@ fn upright(class: &str, name: &str, x: f64, floor: f64) -> Markup {
     // Near the right edge the word stands to the left of its line.
     let right = x > LABELS + WIDTH - 60.0;
     html! {
-        line.upright.(class) x1=(f(x)) x2=(f(x)) y1="16" y2=(f(floor)) {}
-        text.upright.(class) x=(f(if right { x - 4.0 } else { x + 4.0 })) y=(if class == "now" { "12" } else { "24" })
+        line.upright.(class) x1=(f(x)) x2=(f(x)) y1="14" y2=(f(floor)) {}
+        text.upright.(class) x=(f(if right { x - 4.0 } else { x + 4.0 })) y=(if class == "now" { "11" } else { "23" })
             text-anchor=(if right { "end" } else { "start" }) { (name) }
     }
 }

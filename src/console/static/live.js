@@ -4,7 +4,7 @@
 const PACE_MS = 400;
 
 export const live = (refresh, span) => {
-  const { stream, after } = document.body.dataset;
+  const { stream, after, every } = document.body.dataset;
   const [state, text, banner] = ["live", "live-text", "banner"].map((id) => document.getElementById(id));
   if (!stream || !window.EventSource) return;
   let source = null;
@@ -107,5 +107,6 @@ export const live = (refresh, span) => {
   // A page kept for "back" begins anew.
   addEventListener("pageshow", (event) => event.persisted && (open(), update()));
   addEventListener("pagehide", () => source?.close());
+  if (Number(every)) setInterval(() => document.hidden || lostAt || update(), Number(every) * 1000);
   open();
 };
