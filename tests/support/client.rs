@@ -81,8 +81,16 @@ fn send(
     text += "\r\n";
     text += body.as_ref().map_or("", |(_, body)| body.as_str());
     stream.write_all(text.as_bytes())?;
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes)?;
+    let (mut bytes, mut chunk) = (Vec::new(), [0; 65_536]);
+    loop {
+        let n = stream.read(&mut chunk)?;
+        bytes.extend_from_slice(&chunk[..n]);
+        // Not every server hangs up when it is asked to.
+        let is_whole = || parse(&bytes).is_some_and(|r| r.header("content-length").is_some());
+        if n == 0 || is_whole() {
+            break;
+        }
+    }
     parse(&bytes).ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "no whole answer"))
 }
 
