@@ -159,7 +159,9 @@ fn pages_of_other_origins_cannot_act() {
         &[("sec-fetch-site", "same-site"), ("origin", &own)],
     ];
     for headers in others {
-        for path in ["/console/orders/line/approve", "/console/batch", "/orders/line/signals/approve", "/orders/x/start"] {
+        for path in
+            ["/console/orders/line/approve", "/console/batch", "/orders/line/signals/approve", "/orders/x/start"]
+        {
             let answer = post(path, headers);
             assert_eq!(answer.status, 403, "{path} {headers:?}");
             assert!(answer.text().contains("cross_origin"));
@@ -207,8 +209,11 @@ fn a_first_load_is_small() {
     let html = page(&server, "/");
     let mut bytes = html.body.len();
     let html = html.text();
-    let files: Vec<&str> =
-        attributes(&html, "href").into_iter().chain(attributes(&html, "src")).filter(|p| p.contains("/static/")).collect();
+    let files: Vec<&str> = attributes(&html, "href")
+        .into_iter()
+        .chain(attributes(&html, "src"))
+        .filter(|p| p.contains("/static/"))
+        .collect();
     // The two modules that console.js imports stand beside it.
     let folder = files[0].rsplit_once('/').unwrap().0;
     let all: Vec<String> = files
@@ -235,10 +240,12 @@ fn the_list_filters_sorts_pages_and_says_what_it_waits_for() {
     for n in 0..55 {
         start(&server, &format!("many-{n:02}"), json!({"review": "manual", "amount": "1.00"}));
     }
+    (0..55).for_each(|n| drop(until(&server, &format!("many-{n:02}"), "in_review")));
     let html = text(&server, "/?state=in_review&q=&sort=order_id");
     assert!(html.contains("approval") && !html.contains("id=\"o:bad\""));
     assert!(html.contains("aria-sort=\"ascending\""));
-    let next = attributes(&html, "href").into_iter().find(|href| href.contains("cursor=")).unwrap().replace("&amp;", "&");
+    let next =
+        attributes(&html, "href").into_iter().find(|href| href.contains("cursor=")).unwrap().replace("&amp;", "&");
     let second = text(&server, &next);
     let ids = |html: &str| {
         let all = attributes(html, "id").into_iter().filter_map(|id| id.strip_prefix("o:")).map(str::to_owned);
@@ -249,7 +256,7 @@ fn the_list_filters_sorts_pages_and_says_what_it_waits_for() {
     assert!(ids(&html).last() < ids(&second).first());
     let html = text(&server, "/?q=retr");
     assert_eq!(ids(&html), ["retrying"]);
-    assert!(html.contains("warehouse cannot be reached, attempt") || html.contains("new shipment"), "{html}");
+    assert!(html.contains("warehouse unreachable, attempt") || html.contains("new shipment"), "{html}");
     let html = text(&server, "/?state=stuck");
     assert!(html.contains("No order fits"));
 }

@@ -150,7 +150,8 @@ fn after_kill_9_the_page_says_so_comes_back_and_goes_on() {
     server.restart();
     line.post("/orders/o-2/signals/approve", None).unwrap();
     browser.wait("document.querySelector('.card .paid-charged')");
-    let shown = "[...document.querySelectorAll('#history .group')].filter(g => !g.textContent.includes('shipment was asked'))
+    let shown =
+        "[...document.querySelectorAll('#history .group')].filter(g => !g.textContent.includes('shipment was asked'))
         .flatMap(g => [...g.querySelectorAll('.seq')]).map(s => Number(s.textContent))";
     browser.wait(&format!("({shown}).every((seq, n) => seq === n + 1)"));
     assert!(is_marked(&browser), "no reload");

@@ -13,18 +13,19 @@ use super::samples::Sample;
 use super::span::{instant, since};
 use crate::http::Site;
 use crate::http::problem::Problem;
+use crate::http::site::by;
 use crate::model::Timestamp;
 
 pub async fn page(req: HttpRequest, site: Data<Site>) -> HttpResponse {
-    let outcome = engine(&site);
+    let outcome = engine(&site).await;
     reply::or_problem(&req, outcome)
 }
 
-fn engine(site: &Site) -> Result<HttpResponse, Problem> {
+async fn engine(site: &Site) -> Result<HttpResponse, Problem> {
     let engine = site.engine()?;
     let after = *engine.last_event().borrow();
     let samples = site.console.fine();
-    let boot = site.console.boot();
+    let boot = by(site.deadline(), async { Ok(site.console.boot().await) }).await?;
     let now = engine.now();
     let times: Vec<Timestamp> = samples.iter().map(|s| s.at).collect();
     let later = times.get(1..).unwrap_or_default();

@@ -37,6 +37,8 @@ impl Shell<'_> {
                     title { (self.title) " · ordain" }
                     link rel="icon" href=(assets::path("mark.svg")) type="image/svg+xml";
                     link rel="stylesheet" href=(assets::path("console.css"));
+                    link rel="modulepreload" href=(assets::path("live.js"));
+                    link rel="modulepreload" href=(assets::path("keys.js"));
                     script defer src=(assets::path("idiomorph.min.js")) {}
                     script type="module" src=(assets::path("console.js")) {}
                 }

@@ -100,8 +100,11 @@ pub fn rows(place: Option<&Place>, orders: &[Doc], now: Timestamp) -> Markup {
         (Some(place), Some((param, field))) => sortable(place, name, param, field),
         _ => html! { th scope="col" { (name) } },
     };
+    let columns = ["pick", "order", "state", "wait", "money", "addr", "age", "changed", "left"];
     html! {
-        table.orders {
+        table.orders.list {
+            // Widths are known before the rows: a long list is laid out at once.
+            colgroup { @for column in columns { col.(format!("c-{column}")); } }
             thead { tr {
                 th.pick scope="col" { span.sr { "Select" } }
                 (head("Order", Some(("order_id", SortField::OrderId))))
@@ -144,7 +147,7 @@ fn row(doc: &Doc, now: Timestamp) -> Markup {
         tr id=(format!("o:{id}")) data-seq=(doc.seq) {
             td.pick { label { input type="checkbox" name="id" value=(id); span.sr { "Select " (id) } } }
             td.id { a href=(format!("/console/orders/{id}")) { (id) } }
-            td.where_ { (rail(doc)) (pill(doc)) }
+            td.where_ { (rail(doc)) (state_pill(doc)) }
             td class=(format!("wait mood-{}", wait.mood.as_str())) { span.glyph aria-hidden="true" {} span { (wait.text) } }
             td.money { span.sum { (doc.payment.amount) " " small { (doc.payment.currency) } } (paid(&doc.payment.status)) }
             td.addr { @match &doc.address {
@@ -152,7 +155,7 @@ fn row(doc: &Doc, now: Timestamp) -> Markup {
                 None => span.none { "none" }
             } }
             td.num data-label="age" { (since(doc.created_at, now)) }
-            td.num data-label="changed" { (since(doc.updated_at, now)) }
+            td.num.changed data-label="changed" { (since(doc.updated_at, now)) }
             td.num data-label="left" { (time_left(doc, wait.mood, now)) }
         }
     }
@@ -162,11 +165,12 @@ pub fn paid(status: &str) -> Markup {
     html! { span class=(format!("paid paid-{status}")) { (status) } }
 }
 
+fn state_pill(doc: &Doc) -> Markup {
+    html! { span class=(format!("pill st-{}", doc.state)) { (words::state(&doc.state)) } }
+}
+
 pub fn pill(doc: &Doc) -> Markup {
-    html! {
-        span class=(format!("pill st-{}", doc.state)) { (words::state(&doc.state)) }
-        @if doc.paused { " " span.pill.st-paused { "paused" } }
-    }
+    html! { (state_pill(doc)) @if doc.paused { " " span.pill.st-paused { "paused" } } }
 }
 
 /// Running time until the deadline.

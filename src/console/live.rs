@@ -15,6 +15,7 @@ use crate::http::Site;
 use crate::http::events::{HEARTBEAT, last_event_id, opening, stream_head};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
+use crate::http::site::by;
 
 /// The shortest time between two ticks.
 const PACE: Duration = Duration::from_millis(300);
@@ -67,7 +68,7 @@ pub async fn ticks(req: HttpRequest, site: Data<Site>) -> Result<HttpResponse, P
 
 /// Which life of the server this is, and what it found when it began: for the page that comes back after a crash.
 pub async fn boot(site: Data<Site>) -> Result<HttpResponse, Problem> {
-    let boot = site.console.boot();
+    let boot = by(site.deadline(), async { Ok(site.console.boot().await) }).await?;
     let body = json!({ "boot": boot.id, "since": boot.since, "recovered": boot.open, "event": boot.event });
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CACHE_CONTROL, "no-store"));

@@ -2,9 +2,10 @@
 //! only; an idle database is not asked.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::SetOnce;
 use tokio::time::sleep;
 
 use super::list::counts;
@@ -58,15 +59,15 @@ pub struct Boot {
 /// What the console remembers between two requests.
 #[derive(Default)]
 pub struct Console {
-    boot: OnceLock<Boot>,
+    boot: SetOnce<Boot>,
     fine: Mutex<VecDeque<Sample>>,
     coarse: Mutex<VecDeque<Sample>>,
 }
 
 impl Console {
-    pub fn boot(&self) -> Boot {
-        let unknown = || Boot { id: String::new(), since: Timestamp(0), open: 0, event: 0 };
-        self.boot.get().cloned().unwrap_or_else(unknown)
+    /// Known a moment after the server began to listen.
+    pub async fn boot(&self) -> &Boot {
+        self.boot.wait().await
     }
 
     /// The samples of the last minutes, oldest first.
@@ -97,7 +98,10 @@ impl Console {
                 seen = event;
                 let metrics = metrics.as_ref().map(|render| sums(&render())).unwrap_or_default();
                 let sample = Sample { at: engine.now(), counts, event, metrics };
-                self.boot.get_or_init(|| began(&sample));
+                if self.boot.get().is_none() {
+                    // Nobody else sets it.
+                    let _set = self.boot.set(began(&sample));
+                }
                 if n.is_multiple_of(COARSE_EVERY) {
                     push(&self.coarse, sample.clone(), COARSE_MAX);
                 }

@@ -14,7 +14,7 @@ use crate::model::Timestamp;
 use crate::runtime::Life;
 
 const LABELS: f64 = 112.0;
-const WIDTH: f64 = 860.0;
+const WIDTH: f64 = 1052.0;
 const TOP: f64 = 30.0;
 const LANE: f64 = 22.0;
 /// Marks beyond so many are left out, the oldest first.
@@ -186,8 +186,8 @@ fn mark(attempt: &Attempt, scale: &Scale, y: f64, now: Timestamp) -> Markup {
 
 /// What people did, and what happened to the whole order.
 fn flags(facts: &[Fact], scale: &Scale) -> Markup {
-    let all = facts.iter().filter(|f| f.tone == Tone::Human || matches!(f.kind.as_str(), "DeadlineReached" | "Stuck"));
-    html! { @for fact in all {
+    let wanted = |f: &&Fact| f.tone == Tone::Human || matches!(f.kind.as_str(), "DeadlineReached" | "Stuck");
+    html! { @for fact in facts.iter().rev().filter(wanted).take(MARKS_MAX) {
         @let x = scale.x(fact.at);
         g { title { (clock(fact.at)) ": " (fact.text) }
             path.flag d=(format!("M{x:.1} {:.1}v-9l7 3l-7 3", TOP)) {} }

@@ -73,7 +73,7 @@ fn doing(activity: &str) -> &str {
 pub fn fate(kind: &str) -> &str {
     match kind {
         "timeout" => "timed out",
-        "unreachable" => "cannot be reached",
+        "unreachable" => "unreachable",
         "refused" => "refused",
         "rate_limited" => "asked to slow down",
         "unknown_outcome" => "gave no clear answer",

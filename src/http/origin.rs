@@ -46,7 +46,8 @@ mod tests {
 
     #[test]
     fn a_page_of_another_origin_is_told_from_ours_and_from_other_clients() {
-        let cases: [(&[(&str, &str)], bool, bool); 8] = [
+        type Given = &'static [(&'static str, &'static str)];
+        let cases: [(Given, bool, bool); 8] = [
             (&[], false, false),
             (&[("sec-fetch-site", "same-origin"), ("origin", "http://a:1")], true, false),
             (&[("sec-fetch-site", "same-site"), ("origin", "http://a:1")], false, true),

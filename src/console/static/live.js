@@ -43,10 +43,12 @@ export const live = (refresh, span) => {
     let told = `Back after ${away}.`;
     try {
       const boot = await (await fetch("/console/boot", { cache: "no-store" })).json();
-      if (boot.boot && known && boot.boot !== known) {
+      if (known && boot.boot !== known) {
+        // What this page has seen was durable: a server that knows less stands on another database.
+        if (boot.event < last) return location.reload();
         told = `The server was restarted and is back after ${away}. It took over ${boot.recovered} open orders; nothing is missing.`;
       }
-      if (boot.boot) known = boot.boot;
+      known = boot.boot;
     } catch {
       // It went away again; the stream will say so.
     }
