@@ -10,6 +10,8 @@ export const live = (refresh, span) => {
   let source = null;
   let last = Number(after);
   let lostAt = null;
+  // The last event before the server was lost.
+  let seen = 0;
   let timer = null;
   let busy = false;
   let again = false;
@@ -45,7 +47,7 @@ export const live = (refresh, span) => {
       const boot = await (await fetch("/console/boot", { cache: "no-store" })).json();
       if (known && boot.boot !== known) {
         // What this page has seen was durable: a server that knows less stands on another database.
-        if (boot.event < last) return location.reload();
+        if (boot.event < seen) return location.reload();
         told = `The server was restarted and is back after ${away}. It took over ${boot.recovered} open orders; nothing is missing.`;
       }
       known = boot.boot;
@@ -86,6 +88,7 @@ export const live = (refresh, span) => {
       if (document.hidden) return;
       if (!lostAt) {
         lostAt = Date.now();
+        seen = last;
         const at = new Date().toISOString().slice(11, 19);
         say(`The server has been away since ${at} UTC. What you see was durable then. Reconnecting.`, true);
       }
