@@ -62,6 +62,13 @@ fn a_person_lists_filters_approves_and_cancels_with_a_refund() {
     // The charge becomes visible without a hand.
     browser.wait("document.querySelector('.card .paid-charged')");
     browser.wait("document.body.innerText.includes('refunds 49.90 USD')");
+    // The parcel has not gone: its address may still change.
+    browser.click(".change summary");
+    browser.run("document.querySelector('.change input').value = ''");
+    browser.write(".change input", "2 Side Street, Springfield");
+    browser.click(".change button");
+    browser.wait("document.body.innerText.includes('The new address is on disk.')");
+    assert_eq!(until(&line, "o-1", "shipping")["address"], "2 Side Street, Springfield");
     browser.write("#reason", "changed my mind");
     browser.click("form[action$='/cancel'] button");
     browser.wait("document.querySelector('.card .paid-refunded')");

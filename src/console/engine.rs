@@ -3,18 +3,23 @@
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use maud::html;
+use maud::{Markup, html};
 
 use super::charts::{line, rate};
+use super::facts::Fact;
 use super::layout::Shell;
 use super::list_view::grouped;
 use super::reply;
 use super::samples::Sample;
-use super::span::{instant, since};
+use super::span::{clock, instant, since};
 use crate::http::Site;
 use crate::http::problem::Problem;
 use crate::http::site::by;
 use crate::model::Timestamp;
+use crate::store::{EventsOf, Queries, StoredEvent};
+
+/// Events of the journal that are shown.
+const TAIL: u64 = 40;
 
 pub async fn page(req: HttpRequest, site: Data<Site>) -> HttpResponse {
     let outcome = engine(&site).await;
@@ -24,6 +29,8 @@ pub async fn page(req: HttpRequest, site: Data<Site>) -> HttpResponse {
 async fn engine(site: &Site) -> Result<HttpResponse, Problem> {
     let engine = site.engine()?;
     let after = *engine.last_event().borrow();
+    let tail = move |queries: &dyn Queries| queries.events(&EventsOf::All, after.saturating_sub(TAIL), TAIL as usize);
+    let tail = by(site.deadline(), engine.read(tail)).await?;
     let samples = site.console.fine();
     let boot = by(site.deadline(), async { Ok(site.console.boot().await) }).await?;
     let now = engine.now();
@@ -55,10 +62,33 @@ async fn engine(site: &Site) -> Result<HttpResponse, Problem> {
             (line("Calls that wait", "", &times, &of("ordain_queue_backlog")))
         }
         p.what { "A sample every 5 seconds, of the last quarter of an hour; kept in memory, so it begins anew with the process." }
+        (journal(&tail))
     };
     let stream = Some(format!("/console/live?after={after}"));
     let shell = Shell { title: "Actors and journal", section: "/console/engine", stream, after, every_s: 5 };
     Ok(reply::page(StatusCode::OK, shell.render(&main)))
+}
+
+/// The end of the journal, newest first.
+fn journal(tail: &[StoredEvent]) -> Markup {
+    html! {
+        section.part {
+            div.bar { h2 { "The end of the journal" } span.what { "all of it: " code { "curl -N …/events" } } }
+            @if tail.is_empty() { p.what { "Nothing has happened yet." } }
+            @else {
+                ol.factlist.journal { @for event in tail.iter().rev().take(TAIL as usize) {
+                    @let fact = Fact::new(event.seq, event.at, &event.fact);
+                    li class=(format!("fact tone-{}", fact.tone.as_str())) id=(format!("e{}", event.id)) {
+                        span.seq { (event.id) }
+                        time datetime=(event.at) { (clock(event.at)) }
+                        a.id href=(format!("/console/orders/{}", event.order_id.root())) { (event.order_id) }
+                        span.say { (fact.text) }
+                        code.kind { (fact.kind) }
+                    }
+                } }
+            }
+        }
+    }
 }
 
 /// The mean of a histogram between neighbouring samples.

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::doc::line;
 use super::span::{clock, span};
 use super::words::{fate, state, who};
+use crate::kernel::FactRecord;
 use crate::model::{Address, Timestamp};
 use crate::store::StoredFact;
 
@@ -40,9 +41,13 @@ impl Tone {
 
 impl Fact {
     pub fn of(stored: &StoredFact) -> Self {
-        let data: Value = serde_json::from_str(stored.fact.data.get()).unwrap_or_default();
-        let (tone, text) = say(&stored.fact.kind, &data);
-        Self { seq: stored.seq, at: stored.at, kind: stored.fact.kind.clone(), text, tone, data }
+        Self::new(stored.seq, stored.at, &stored.fact)
+    }
+
+    pub fn new(seq: u64, at: Timestamp, fact: &FactRecord) -> Self {
+        let data: Value = serde_json::from_str(fact.data.get()).unwrap_or_default();
+        let (tone, text) = say(&fact.kind, &data);
+        Self { seq, at, kind: fact.kind.clone(), text, tone, data }
     }
 
     /// A text of the data; empty where there is none.

@@ -1,6 +1,6 @@
 //! Answers with a page: strict headers, and problems as pages for people.
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse};
 use maud::{Markup, html};
 
@@ -50,7 +50,7 @@ fn problem_page(req: &HttpRequest, problem: &Problem) -> Markup {
             @if !problem.errors.is_empty() {
                 ul { @for fault in &problem.errors { li { code { (fault.pointer) } " " (fault.message) } } }
             }
-            p { a href=(req.path()) { "Try again" } " · " a href="/" { "All orders" } }
+            p { @if req.method() == Method::GET { a href=(req.path()) { "Try again" } " · " } a href="/" { "All orders" } }
         }
     };
     layout::Shell { title, section: "", stream: None, after: 0, every_s: 0 }.render(&main)

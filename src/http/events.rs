@@ -28,6 +28,8 @@ const PAGE: usize = 256;
 pub const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Between two reads while commits come by the hundred a second: one read then sees many of them.
 const PACE: Duration = Duration::from_millis(25);
+/// After a read that found nothing that is wanted: others are busy, this one is not.
+const IDLE_PACE: Duration = Duration::from_millis(100);
 /// After a read that failed. The client is told nothing: it has missed nothing.
 const AGAIN: Duration = Duration::from_millis(500);
 /// So many failed reads in a row end a stream.
@@ -157,7 +159,7 @@ impl Feed {
                         (self.sent, self.known) = (last, self.known.max(last));
                         return Some(Bytes::from(page.text));
                     }
-                    sleep(PACE).await;
+                    sleep(IDLE_PACE).await;
                 }
                 Err(error) => {
                     self.failures += 1;
