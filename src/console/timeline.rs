@@ -148,7 +148,7 @@ fn states(doc: &Doc, life: &Life, scale: &Scale, end: Timestamp) -> Markup {
                 @if passage.state == "in_review" && doc.review.mode == "manual" {
                     rect x=(f(x)) y=(TOP) width=(f(width)) height="24" fill="url(#hatch)" {}
                 }
-                @if width > name.len() as f64 * 6.6 + 10.0 {
+                @if width > name.len() as f64 * 7.0 + 14.0 {
                     text.state x=(f(x + 6.0)) y=(TOP + 16.0) { (name)
                         @if !is_end && width > (name.len() + lasted.len()) as f64 * 6.6 + 26.0 { tspan.lasted { "  " (lasted) } }
                     }

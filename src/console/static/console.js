@@ -40,6 +40,10 @@ const callbacks = {
     if (name === "hidden" && node.hasAttribute("data-raw")) return false;
     return true;
   },
+  // What a button brought about is said for a while, whatever changes meanwhile.
+  beforeNodeRemoved(node) {
+    return !node.classList?.contains("notice");
+  },
   beforeNodeMorphed(old, fresh) {
     if (old.dataset?.seq && fresh.dataset?.seq && old.dataset.seq !== fresh.dataset.seq) {
       old.classList.remove("fresh");
@@ -113,6 +117,7 @@ const toggleRaw = () => {
   for (const part of all) part.open = open;
 };
 
+setTimeout(() => document.querySelector(".notice:not(.bad)")?.remove(), 20000);
 enhance();
 counted();
 keys(toggleRaw);
