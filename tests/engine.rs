@@ -331,6 +331,10 @@ impl Journal for Faulty {
     fn forget_answers(&mut self, before: Timestamp) -> Result<usize, StoreError> {
         self.inner.forget_answers(before)
     }
+
+    fn last_event(&self) -> u64 {
+        self.inner.last_event()
+    }
 }
 
 #[actix_rt::test]
@@ -482,7 +486,9 @@ mod planted {
 
 #[actix_rt::test]
 async fn an_actor_that_panics_is_rebuilt_from_sql_and_after_five_panics_it_is_stuck_until_retried() {
-    let bench = Bench::new();
+    let mut bench = Bench::new();
+    // An actor that panicked is not let go between two panics: they are counted in it.
+    bench.options.passivate_after_ms = 10;
     let mut registry = workflows::registry();
     registry.add::<planted::Bomb>();
     let engine = bench.engine_on(bench.store(), registry, willing());
@@ -504,6 +510,7 @@ async fn an_actor_that_panics_is_rebuilt_from_sql_and_after_five_panics_it_is_st
         let crashed = engine.submit(signal("b-1", "go")).await;
         assert!(matches!(crashed, Err(EngineError::Crashed(_))), "{crashed:?}");
         engine.submit(start(&format!("n-{}", uuid()), json!({}))).await.unwrap();
+        actix_rt::time::sleep(Duration::from_millis(60)).await;
     }
     let stuck = until(&engine, "b-1", Until::State("stuck".into())).await;
     assert!(stuck["stuck"].as_str().unwrap().contains("planted"));

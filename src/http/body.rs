@@ -19,6 +19,11 @@ pub async fn read(req: &HttpRequest, payload: Payload, limit: usize, deadline: I
         Some(length) if length > limit as u64 => return Err(too_large(limit)),
         _ => check_type(req)?,
     }
+    read_any(payload, limit, deadline).await
+}
+
+/// Reads the whole body, whatever its type.
+pub async fn read_any(payload: Payload, limit: usize, deadline: Instant) -> Result<Bytes, Problem> {
     let collect = collect(payload, limit);
     match tokio::time::timeout_at(deadline, collect).await {
         Ok(outcome) => outcome,

@@ -8,8 +8,10 @@ use actix_web::dev::{HttpServiceFactory, Service, ServiceResponse};
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpResponse, Resource};
 use futures_util::FutureExt;
+use futures_util::future::{Either, ready};
 use metrics::{Counter, Histogram};
 
+use super::origin::is_cross_origin;
 use super::problem::Problem;
 
 /// Counts the requests of one route. The handle of the common case is looked up once, not with each request.
@@ -64,8 +66,14 @@ pub fn framed(resource: Resource, meter: Meter) -> impl HttpServiceFactory {
         let method = req.method().clone();
         // The request itself must not be kept: routing needs it to be its only holder.
         let uri = req.uri().clone();
+        // No other site's page acts here in the name of a visitor who only looks at it.
+        if method == Method::POST && is_cross_origin(req.headers()) {
+            let refused = Problem { instance: Some(uri.path().into()), close: true, ..Problem::cross_origin() };
+            meter.record(&method, refused.status, started);
+            return Either::Left(ready(Err(refused.into())));
+        }
         let call = AssertUnwindSafe(service.call(req)).catch_unwind();
-        async move {
+        Either::Right(async move {
             match call.await {
                 Ok(outcome) => {
                     let response = outcome?;
@@ -79,7 +87,7 @@ pub fn framed(resource: Resource, meter: Meter) -> impl HttpServiceFactory {
                     Err(Problem { instance, close: true, ..Problem::internal() }.into())
                 }
             }
-        }
+        })
     })
 }
 

@@ -5,18 +5,20 @@
 //! request is answered within the request timeout.
 
 pub(crate) mod body;
+pub(crate) mod events;
 pub(crate) mod fingerprint;
 pub(crate) mod frame;
 pub(crate) mod json;
 mod openapi;
-mod orders;
+pub(crate) mod orders;
+pub(crate) mod origin;
 pub(crate) mod problem;
 pub(crate) mod query;
-mod routes;
+pub(crate) mod routes;
 pub mod schema;
 mod seat;
 mod server;
-mod site;
+pub(crate) mod site;
 mod system;
 mod workflows;
 

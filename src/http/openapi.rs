@@ -11,7 +11,7 @@ use utoipa_swagger_ui::Config;
 
 use super::json::Fault;
 use super::problem::{Problem, ProblemBody};
-use super::{orders, system, workflows};
+use super::{events, orders, system, workflows};
 use crate::http::orders::Outcome;
 
 const PROBLEM_TYPE: &str = "application/problem+json";
@@ -33,6 +33,7 @@ const PROBLEM_TYPE: &str = "application/problem+json";
         orders::operate::resume,
         workflows::record,
         workflows::history,
+        events::events,
         system::root,
         system::healthz,
         system::readyz,
@@ -58,8 +59,9 @@ struct Problems;
 
 const OF_ALL: [(&str, &str); 2] =
     [("405", "Another method, see Allow"), ("503", "Overloaded, draining, or the database is away; see Retry-After")];
-const OF_WRITES: [(&str, &str); 8] = [
+const OF_WRITES: [(&str, &str); 9] = [
     ("400", "Malformed JSON or header"),
+    ("403", "A page of another origin has sent it"),
     ("404", "Unknown id"),
     ("408", "The body did not arrive in time"),
     ("409", "The state forbids it"),
@@ -74,7 +76,8 @@ impl Modify for Problems {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         for (path, item) in &mut document.paths.paths {
             let PathItem { get, post, .. } = item;
-            let reads = path.starts_with("/orders") || path.starts_with("/workflows") || path == "/stats";
+            let reads =
+                path.starts_with("/orders") || path.starts_with("/workflows") || path == "/stats" || path == "/events";
             if let Some(get) = get {
                 add(get, &OF_ALL);
                 add(get, if reads { &OF_READS } else { &[] });

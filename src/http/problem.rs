@@ -91,6 +91,12 @@ impl Problem {
         Self::unavailable("request_timeout", "no answer in time; the request may still take effect, send it again")
     }
 
+    /// A page of another origin has sent it.
+    pub fn cross_origin() -> Self {
+        let why = "a page of another origin may not act here; send it from a page of this server, or from a program";
+        Self::new(StatusCode::FORBIDDEN, "cross_origin", why)
+    }
+
     pub fn internal() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "the server failed over this request")
     }

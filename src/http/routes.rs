@@ -10,7 +10,8 @@ use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Responder};
 
 use super::frame::{Meter, framed};
 use super::problem::Problem;
-use super::{openapi, orders, system, workflows};
+use super::{events, openapi, orders, system, workflows};
+use crate::console;
 
 /// Patterns by the path they are known under, the busiest first: the router tries them in this order.
 pub fn configure(cfg: &mut ServiceConfig) {
@@ -39,6 +40,7 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(post("/orders/{order_id}/resume", &[], orders::operate::resume))
         .service(get("/workflows/{id}/history", workflows::history))
         .service(get("/workflows/{id}", workflows::record))
+        .service(get("/events", events::events))
         .service(get("/stats", system::stats))
         .service(get("/policies", system::policies))
         .service(get("/healthz", system::healthz))
@@ -47,6 +49,7 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(get("/openapi.json", openapi::document))
         .service(get("/docs", openapi::docs))
         .service(get("/docs/{file}", openapi::docs_file))
+        .configure(console::configure)
         .service(get("/", system::root))
         .default_service(web::to(not_found));
 }
@@ -58,7 +61,7 @@ fn pattern(path: &str) -> String {
 }
 
 /// A route that is read; HEAD works where GET does.
-pub(super) fn get<F, Args>(path: &'static str, handler: F) -> impl HttpServiceFactory
+pub(crate) fn get<F, Args>(path: &'static str, handler: F) -> impl HttpServiceFactory
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
@@ -72,7 +75,7 @@ where
 }
 
 /// A route that is written to; `aliases` are other names of the last segment.
-fn post<F, Args>(path: &'static str, aliases: &[&str], handler: F) -> impl HttpServiceFactory
+pub(crate) fn post<F, Args>(path: &'static str, aliases: &[&str], handler: F) -> impl HttpServiceFactory
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,

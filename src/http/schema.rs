@@ -241,6 +241,24 @@ pub struct EventView {
     pub data: Value,
 }
 
+/// The data of one message of a stream.
+#[derive(ToSchema, Deserialize)]
+pub struct StreamedEvent {
+    /// The running number over all histories.
+    pub id: u64,
+    /// The order, or a child such as `o-1/shipping/1`.
+    pub order_id: String,
+    /// From 1, without gaps, within its history.
+    pub seq: u64,
+    /// A fact in the past tense.
+    #[serde(rename = "type")]
+    #[schema(example = "PaymentCharged")]
+    pub kind: String,
+    #[schema(format = DateTime)]
+    pub at: String,
+    pub data: Value,
+}
+
 #[derive(ToSchema, Deserialize)]
 pub struct OrderHistory {
     pub order_id: String,

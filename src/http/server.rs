@@ -18,7 +18,16 @@ use super::{Seat, ServerOptions, Site};
 /// Where the address cannot be listened on.
 pub fn serve(options: ServerOptions, seat: Seat) -> io::Result<(Server, SocketAddr)> {
     let workers = options.workers.max(1);
-    let site = Data::new(Site::new(options.clone(), seat));
+    let site = Data::new(Site::new(options.clone(), seat.clone()));
+    let (watching, metrics) = (site.clone(), options.metrics.clone());
+    actix_rt::spawn(async move {
+        loop {
+            if let Ok(engine) = seat.engine() {
+                watching.console.watch(engine, metrics.clone()).await;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    });
     let server = HttpServer::new(move || App::new().app_data(site.clone()).configure(configure))
         .workers(workers)
         .backlog(options.backlog)

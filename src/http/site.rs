@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::Seat;
 use super::problem::Problem;
+use crate::console::Console;
 use crate::runtime::{Engine, EngineError};
 use crate::workflows::order::ReviewMode;
 
@@ -47,6 +49,8 @@ pub struct ServerOptions {
     /// The head of a request must be there within this time.
     pub head_timeout_ms: u64,
     pub keep_alive_ms: u64,
+    /// Streams of events at once, over all workers.
+    pub streams_max: usize,
     /// How long a stopping server waits for requests under way.
     pub shutdown_timeout_s: u64,
     pub order: OrderDefaults,
@@ -65,6 +69,7 @@ impl Default for ServerOptions {
             request_timeout_ms: 10_000,
             head_timeout_ms: 5_000,
             keep_alive_ms: 30_000,
+            streams_max: 256,
             shutdown_timeout_s: 10,
             order: OrderDefaults::default(),
             metrics: None,
@@ -76,11 +81,21 @@ impl Default for ServerOptions {
 pub struct Site {
     seat: Seat,
     pub options: ServerOptions,
+    /// Places for streams of events.
+    streams: Arc<Semaphore>,
+    pub console: Console,
 }
 
 impl Site {
     pub fn new(options: ServerOptions, seat: Seat) -> Self {
-        Self { seat, options }
+        let streams = Arc::new(Semaphore::new(options.streams_max));
+        Self { seat, options, streams, console: Console::default() }
+    }
+
+    /// A place for a stream, given back when it is dropped.
+    pub fn stream_place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let place = Arc::clone(&self.streams).try_acquire_owned();
+        place.map_err(|_| Problem::unavailable("too_many_streams", "as many streams of events are open as may be"))
     }
 
     /// The engine, where there is one; otherwise a 503 that says why there is none.

@@ -15,6 +15,7 @@ use super::problem::Problem;
 use super::query::Query;
 use super::schema::{Health, Root, Stats};
 use super::site::by;
+use crate::console;
 use crate::workflows::order;
 
 /// How long the database may take to answer a readiness probe.
@@ -77,10 +78,11 @@ pub async fn policies(req: HttpRequest, site: Data<Site>) -> Outcome {
     Ok(send(HttpResponse::Ok(), site.engine()?.describe().to_string()))
 }
 
-const LINKS: [(&str, &str); 7] = [
+const LINKS: [(&str, &str); 8] = [
     ("docs", "/docs/"),
     ("openapi", "/openapi.json"),
     ("orders", "/orders"),
+    ("events", "/events"),
     ("stats", "/stats"),
     ("metrics", "/metrics"),
     ("health", "/healthz"),
@@ -89,28 +91,19 @@ const LINKS: [(&str, &str); 7] = [
 
 /// What is here
 ///
-/// A browser gets a page, everyone else JSON.
+/// A browser gets the web console, everyone else JSON.
 #[utoipa::path(
     get, path = "/", tag = "system",
     responses((status = 200, description = "Name, version, links", content((Root = "application/json"), (String = "text/html"))))
 )]
-pub async fn root(req: HttpRequest) -> HttpResponse {
+pub async fn root(req: HttpRequest, site: Data<Site>) -> HttpResponse {
     let accept = req.headers().get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    if accept.contains("text/html") {
+        return console::front(req, site).await;
+    }
     let mut response = HttpResponse::Ok();
     response.insert_header((header::VARY, "accept"));
-    if accept.contains("text/html") {
-        return response.content_type("text/html; charset=utf-8").body(page());
-    }
     let links: BTreeMap<&str, &str> = LINKS.into_iter().collect();
     let json = json!({"name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION"), "links": links});
     send(response, json.to_string())
-}
-
-fn page() -> String {
-    let links: String = LINKS.iter().map(|(name, href)| format!("<li><a href=\"{href}\">{name}</a></li>")).collect();
-    format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>ordain</title>\
-         <h1>ordain {}</h1><ul>{links}</ul></html>",
-        env!("CARGO_PKG_VERSION")
-    )
 }

@@ -266,6 +266,7 @@ async fn the_openapi_document_knows_every_route_and_every_route_is_there() {
         [
             "GET /",
             "GET /docs",
+            "GET /events",
             "GET /healthz",
             "GET /metrics",
             "GET /openapi.json",

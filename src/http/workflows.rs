@@ -46,11 +46,16 @@ fn workflow_id(req: &HttpRequest) -> Result<WorkflowId, Problem> {
     let raw = req.match_info().get("id").unwrap_or_default();
     // The router leaves an encoded slash as it is, for it parts no segments; here it may as well part them.
     let text = raw.replace("%2F", "/").replace("%2f", "/");
-    if text.len() > ID_BYTES_MAX || text.split('/').any(|part| OrderId::parse(part).is_err()) {
+    parse_id(&text).ok_or_else(|| {
         let why = "a workflow's id is an order's id, or one such as o-1/shipping/1";
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_workflow_id", why));
-    }
-    Ok(WorkflowId::new(text))
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_workflow_id", why)
+    })
+}
+
+/// Reads the id of any workflow; each of its parts has the form of an order id.
+pub fn parse_id(text: &str) -> Option<WorkflowId> {
+    let fits = text.len() <= ID_BYTES_MAX && text.split('/').all(|part| OrderId::parse(part).is_ok());
+    fits.then(|| WorkflowId::new(text))
 }
 
 fn renamed(problem: Problem) -> Problem {

@@ -12,9 +12,10 @@ use actix_rt::time::{sleep, timeout};
 use actix_rt::{Arbiter, ArbiterHandle};
 use metrics::gauge;
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::command::{Answer, Command, EngineError, IdempotencyKey, Until};
+use super::life::{self, Life};
 use super::live::{document, passivated};
 use super::messages::{Ask, Pools, Query};
 use super::pool::Pool;
@@ -25,7 +26,7 @@ use super::timers::FarTimer;
 use super::{Options, journal, outcome};
 use crate::activities::Activities;
 use crate::kernel::{Document, Family, Registry};
-use crate::model::{Name, WorkflowId};
+use crate::model::{Name, Timestamp, WorkflowId};
 use crate::store::{Queries, Store, StoreError, StoredWorkflow};
 use crate::workflows::{order, shipping};
 
@@ -54,6 +55,8 @@ struct Inner {
     shards: Vec<Addr<Shard>>,
     pools: Vec<Addr<Pool>>,
     activities: Vec<String>,
+    /// The id of the last event that is on disk.
+    last_event: watch::Receiver<u64>,
     arbiters: Vec<ArbiterHandle>,
     /// The writer's thread and the ownership of the database, until the engine has drained.
     held: Mutex<Option<Held>>,
@@ -72,6 +75,7 @@ impl Engine {
     ) -> Result<Self, StartError> {
         let Store { journal, queries, next_key, ownership, fence } = store;
         // Every live actor has at most one unit on its way.
+        let (committed, last_event) = watch::channel(journal.last_event());
         let (door, inbox) = journal::queue(options.live_max + options.batch_max);
         let shared: SharedRef = Arc::new(Shared {
             readers: Readers::start(queries, options.readers)?,
@@ -122,6 +126,7 @@ impl Engine {
             shared.options.batch_max,
             shared.fence.clone(),
             shared.stores.clone(),
+            committed,
         )?;
         let (timers, all) = (arbiter(), shards.clone());
         timers.spawn(super::timers::run(shared.clone(), all));
@@ -130,6 +135,7 @@ impl Engine {
             shards,
             pools: pools.into_values().collect(),
             activities: activities.names().map(str::to_owned).collect(),
+            last_event,
             arbiters,
             held: Mutex::new(Some((writer, ownership))),
         };
@@ -273,6 +279,32 @@ impl Engine {
         let registry = &self.inner.shared.registry;
         let machine = registry.fold(&row.kind, &row.id, row.run_id, row.parent, facts).map_err(corrupt)?;
         machine.document(&[], None).map_err(corrupt)
+    }
+
+    /// The instant by the engine's clock.
+    pub fn now(&self) -> Timestamp {
+        self.inner.shared.now()
+    }
+
+    /// The id of the last event that is on disk; told anew after each commit. It closes when the journal does, at the
+    /// end of the drain.
+    pub fn last_event(&self) -> watch::Receiver<u64> {
+        self.inner.last_event.clone()
+    }
+
+    /// The first `facts_max` facts of a workflow, and the states they led through.
+    ///
+    /// # Errors
+    /// [`EngineError`]
+    pub async fn life(&self, id: &WorkflowId, facts_max: usize) -> Result<Life, EngineError> {
+        let (wanted, shared) = (id.clone(), self.inner.shared.clone());
+        let read = move |q: &dyn Queries| {
+            let row = q.workflow(&wanted)?;
+            let facts = q.history(&wanted, 0, facts_max)?;
+            // Folded on the reader's thread: it may be long.
+            Ok(row.zip(facts).map(|(row, facts)| life::of(&shared.registry, &row, facts)))
+        };
+        self.read(read).await?.unwrap_or(Err(EngineError::NotFound))
     }
 
     /// Runs a read on the readers' threads.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use actix::Recipient;
 use metrics::{counter, histogram};
+use tokio::sync::watch;
 
 use super::messages::Acks;
 use crate::model::{Timestamp, WorkflowId};
@@ -82,8 +83,9 @@ pub(super) struct Inbox {
     orders: Receiver<Order>,
 }
 
-/// Starts the writer's thread. It ends, and with it the journal, at [`JournalDoor::stop`]. `stores` is kept true while
-/// the database takes what it is given.
+/// Starts the writer's thread. It ends, and with it the journal and `committed`, at [`JournalDoor::stop`].
+/// `committed` is told the id of the last event after each commit, `stores` is kept true while the database takes
+/// what it is given.
 pub(super) fn start(
     inbox: Inbox,
     journal: Box<dyn Journal>,
@@ -91,8 +93,9 @@ pub(super) fn start(
     batch_max: usize,
     fence: Fence,
     stores: Arc<AtomicBool>,
+    committed: watch::Sender<u64>,
 ) -> std::io::Result<JoinHandle<()>> {
-    let writer = Writer { journal, shards, batch_max, fence, stores, outage: None };
+    let writer = Writer { journal, shards, batch_max, fence, stores, committed, outage: None };
     std::thread::Builder::new().name("journal".into()).spawn(move || writer.run(&inbox.orders))
 }
 
@@ -103,6 +106,7 @@ struct Writer {
     fence: Fence,
     /// Whether the last write was taken.
     stores: Arc<AtomicBool>,
+    committed: watch::Sender<u64>,
     outage: Option<Outage>,
 }
 
@@ -168,6 +172,8 @@ impl Writer {
             batch.into_iter().map(|r| (r.unit, (r.shard, r.id, r.token))).unzip();
         let began = Instant::now();
         let results = self.append(&units);
+        let now = self.journal.last_event();
+        self.committed.send_if_modified(|last| std::mem::replace(last, now) != now);
         histogram!("ordain_journal_commit_seconds").record(began.elapsed().as_secs_f64());
         histogram!("ordain_journal_batch_transitions")
             .record(units.iter().map(|u| u.transitions.len()).sum::<usize>() as f64);

@@ -8,6 +8,7 @@ mod command;
 mod engine;
 mod envelope;
 mod journal;
+mod life;
 mod live;
 mod local;
 mod messages;
@@ -22,6 +23,7 @@ mod timers;
 
 pub use command::{Action, Answer, Command, EngineError, IdempotencyKey, Until};
 pub use engine::{Engine, StartError};
+pub use life::{Life, Passage};
 pub use metrics::describe as describe_metrics;
 pub use options::{Options, QueueOptions};
 

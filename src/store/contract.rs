@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 
 use crate::kernel::{Commit, Cx, Family, IdSource, Input, Policies, Registry, Stepped};
 use crate::model::{Key, OrderId, RunId, Timestamp, WorkflowId};
-use crate::store::{Conflict, OrderFilter, Sort, SortField, Store, StoreError, StoredAnswer, Unit, Verdict};
+use crate::store::{
+    Conflict, EventsOf, OrderFilter, Sort, SortField, Store, StoreError, StoredAnswer, StoredEvent, Unit, Verdict,
+};
 use crate::workflows;
 
 /// Gives keys from a start, and run ids that tell them apart.
@@ -99,6 +101,7 @@ pub fn suite(open: &dyn Fn(&str) -> Store) {
     lists_page_without_loss_or_repetition(open("lists"));
     a_transition_is_stored_once(open("once"));
     answers_are_kept_and_forgotten(open("answers"));
+    events_are_numbered_without_gaps_over_all_histories(open);
     a_batch_of_many_orders_is_counted_right(open("several"));
 }
 
@@ -314,4 +317,56 @@ fn a_batch_of_many_orders_is_counted_right(mut store: Store) {
     assert_eq!(store.journal.append(&units).unwrap(), vec![Verdict::Stored; 3]);
     let stats = store.queries.stats().unwrap();
     assert_eq!(stats["order"].values().sum::<i64>(), 3);
+}
+
+fn events_are_numbered_without_gaps_over_all_histories(open: &dyn Fn(&str) -> Store) {
+    let mut store = open("events");
+    assert_eq!(store.journal.last_event(), 0);
+    let maker = Maker::new(store.next_key);
+    let (one, first) = maker.start("o-1", "p-1");
+    let (two, second) = maker.start("o-2", "p-2");
+    let again = maker.start("o-1", "p-3").1;
+    store.journal.append(&[first, again, second]).unwrap();
+    let mut families = [one, two];
+    while !families[0].root().machine.is_terminal() {
+        for family in &mut families {
+            let (next, unit) = maker.advance(family);
+            store.journal.append(&[unit]).unwrap();
+            *family = next;
+        }
+    }
+    let q = &store.queries;
+    let all = q.events(&EventsOf::All, 0, 1_000).unwrap();
+    let last = store.journal.last_event();
+    assert_eq!(all.iter().map(|e| e.id).collect::<Vec<_>>(), (1..=last).collect::<Vec<_>>());
+    let family = |e: &&StoredEvent| e.order_id.root() == "o-1";
+    let own = |e: &&StoredEvent| e.order_id.as_str() == "o-1";
+    let (family, own): (Vec<_>, Vec<_>) = (all.iter().filter(family).collect(), all.iter().filter(own).collect());
+    assert!(own.len() < family.len() && family.len() < all.len());
+    let ids = |events: &[&StoredEvent], after: u64| events.iter().map(|e| e.id).filter(|id| *id > after).collect();
+    for after in 0..=last + 1 {
+        for (of, expected) in [
+            (EventsOf::All, ids(&all.iter().collect::<Vec<_>>(), after)),
+            (EventsOf::Family(id("o-1")), ids(&family, after)),
+            (EventsOf::Instance(id("o-1")), ids(&own, after)),
+            (EventsOf::Instance(id("nobody")), Vec::new()),
+        ] {
+            // Page by page, beginning anywhere.
+            let mut seen: Vec<u64> = Vec::new();
+            loop {
+                let page = q.events(&of, seen.last().copied().unwrap_or(after), 2).unwrap();
+                seen.extend(page.iter().map(|e| e.id));
+                if page.is_empty() {
+                    break;
+                }
+            }
+            assert_eq!(seen, expected, "{of:?} after {after}");
+        }
+    }
+    let history = q.history(&id("o-1"), 0, 1_000).unwrap().unwrap();
+    let told = |seq: u64, fact: &crate::kernel::FactRecord| (seq, fact.kind.clone(), fact.data.get().to_owned());
+    let streamed: Vec<_> = own.iter().map(|e| told(e.seq, &e.fact)).collect();
+    assert_eq!(streamed, history.iter().map(|f| told(f.seq, &f.fact)).collect::<Vec<_>>());
+    drop(store);
+    assert_eq!(open("events").journal.last_event(), last);
 }

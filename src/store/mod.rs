@@ -102,6 +102,9 @@ pub trait Journal: Send {
     /// # Errors
     /// [`StoreError`] where the database is not available.
     fn forget_answers(&mut self, before: Timestamp) -> Result<usize, StoreError>;
+
+    /// The running number of the last event that was committed; 0 where there is none.
+    fn last_event(&self) -> u64;
 }
 
 /// One instance as it is stored.
@@ -128,6 +131,29 @@ pub struct StoredFact {
     #[serde(flatten)]
     pub fact: FactRecord,
     pub at: Timestamp,
+}
+
+/// One event out of the histories of all instances, as the view `events` shows it.
+#[derive(Debug, Clone, Serialize)]
+pub struct StoredEvent {
+    /// The running number over all histories, in the order of the commits; without gaps.
+    pub id: u64,
+    /// Whose it is: an order, or a child such as `o-1/shipping/1`.
+    pub order_id: WorkflowId,
+    pub seq: u64,
+    #[serde(flatten)]
+    pub fact: FactRecord,
+    pub at: Timestamp,
+}
+
+/// Whose events to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EventsOf {
+    All,
+    /// Of this instance alone.
+    Instance(WorkflowId),
+    /// Of this root and of all its children, ended or not.
+    Family(WorkflowId),
 }
 
 /// A payment row as it is stored.
@@ -179,6 +205,13 @@ pub trait Queries: Send + Sync {
     /// # Errors
     /// [`StoreError`] where the database is not available.
     fn history(&self, id: &WorkflowId, after: u64, limit: usize) -> Result<Option<Vec<StoredFact>>, StoreError>;
+
+    /// Events with an id greater than `after`, oldest first, of about `transitions_max` transitions at most. Empty:
+    /// there are none yet. An id that is not there yet has none.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is not available.
+    fn events(&self, of: &EventsOf, after: u64, transitions_max: usize) -> Result<Vec<StoredEvent>, StoreError>;
 
     /// A page of orders.
     ///

@@ -43,24 +43,54 @@ pub fn request(
     headers: &[(&str, &str)],
     body: Option<&Value>,
 ) -> io::Result<Response> {
+    let body = body.map(|json| ("application/json", json.to_string()));
+    send(address, method, path, headers, body)
+}
+
+/// Sends a form, as a browser does, from one of the server's own pages.
+///
+/// # Errors
+/// As [`request`].
+pub fn form(address: SocketAddr, path: &str, fields: &[(&str, &str)]) -> io::Result<Response> {
+    let encode = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+    let pairs: Vec<String> = fields.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
+    let origin = format!("http://{address}");
+    let body = ("application/x-www-form-urlencoded", pairs.join("&"));
+    send(address, "POST", path, &[("origin", &origin), ("accept", "text/html")], Some(body))
+}
+
+fn send(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Option<(&str, String)>,
+) -> io::Result<Response> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
     stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
     stream.set_nodelay(true)?;
-    let body = body.map(Value::to_string);
     let mut text = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
     for (name, value) in headers {
         text += &format!("{name}: {value}\r\n");
     }
-    if let Some(body) = &body {
-        text += &format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
+    if let Some((kind, body)) = &body {
+        text += &format!("content-type: {kind}\r\ncontent-length: {}\r\n", body.len());
     } else if method != "GET" {
         text += "content-length: 0\r\n";
     }
     text += "\r\n";
-    text += body.as_deref().unwrap_or_default();
+    text += body.as_ref().map_or("", |(_, body)| body.as_str());
     stream.write_all(text.as_bytes())?;
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes)?;
+    let (mut bytes, mut chunk) = (Vec::new(), [0; 65_536]);
+    loop {
+        let n = stream.read(&mut chunk)?;
+        bytes.extend_from_slice(&chunk[..n]);
+        // Not every server hangs up when it is asked to.
+        let is_whole = || parse(&bytes).is_some_and(|r| r.header("content-length").is_some());
+        if n == 0 || is_whole() {
+            break;
+        }
+    }
     parse(&bytes).ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "no whole answer"))
 }
 

@@ -2,6 +2,7 @@
 //! a small client. Nothing here knows the insides of the product.
 #![allow(dead_code)] // Each test uses a part of it.
 
+pub mod browser;
 pub mod client;
 pub mod crowd;
 pub mod faults;

@@ -55,7 +55,8 @@ fn write(engine: &Engine, page: &Page) -> Result<String, Problem> {
     Ok(json)
 }
 
-fn filter(mut query: Query) -> Result<OrderFilter, Vec<Fault>> {
+/// The filters of a list.
+pub fn filter(mut query: Query) -> Result<OrderFilter, Vec<Fault>> {
     let states = query.take_as("state", "must be states of an order, separated by commas", |text| {
         let states: Vec<String> = text.split(',').map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect();
         states.iter().all(|s| STATES.contains(&s.as_str())).then_some(states)
@@ -122,7 +123,7 @@ fn sort(text: &str) -> Option<Sort> {
 }
 
 /// A cursor as a client carries it: hexadecimal digits, so that nobody is tempted to build one.
-fn write_cursor(cursor: &Cursor) -> String {
+pub fn write_cursor(cursor: &Cursor) -> String {
     let name = FIELDS.iter().find(|(_, f)| *f == cursor.sort.field).map_or("", |(name, _)| *name);
     let sign = if cursor.sort.descending { "-" } else { "" };
     let plain = format!("{sign}{name} {} {}", cursor.key.0, cursor.value);

@@ -18,7 +18,7 @@ use crate::workflows::order::signal;
 
 pub const REASON_BYTES_MAX: usize = 1_024;
 
-type Payloads = Result<Value, Vec<Fault>>;
+pub type Payloads = Result<Value, Vec<Fault>>;
 
 /// Approve the review
 ///
@@ -113,7 +113,8 @@ pub fn nothing(body: Option<&Json<'_>>) -> Result<(), Vec<Fault>> {
     faults.or(())
 }
 
-fn cancel_payload(body: Option<&Json<'_>>) -> Payloads {
+/// Reads the body of a cancellation.
+pub fn cancel_payload(body: Option<&Json<'_>>) -> Payloads {
     let mut faults = Faults::default();
     let mut reason = None;
     for (key, json) in body.and_then(|body| object(body, &At::ROOT, &mut faults)).unwrap_or_default() {
@@ -131,7 +132,8 @@ fn cancel_payload(body: Option<&Json<'_>>) -> Payloads {
     })
 }
 
-fn address_payload(body: Option<&Json<'_>>) -> Payloads {
+/// Reads the body of an address change.
+pub fn address_payload(body: Option<&Json<'_>>) -> Payloads {
     let mut faults = Faults::default();
     let mut found: Option<Address> = None;
     let root = At::ROOT;

@@ -215,6 +215,10 @@ impl WorkflowActor {
             self.card.idle.set(true);
             return self.local.vacant(&self.id);
         }
+        if self.panics > 0 {
+            // They are counted here; whoever is let go forgets them, and would never be found stuck.
+            return self.card.idle.set(false);
+        }
         let calls = family.members().iter().any(|m| {
             let core = m.machine.core();
             core.activities.keys().any(|name| core.is_running(name))

@@ -175,6 +175,10 @@ impl Journal for PostgresJournal {
         self.connection = Some(c);
         Ok(removed)
     }
+
+    fn last_event(&self) -> u64 {
+        u64::try_from(self.next_fact - 1).unwrap_or(0)
+    }
 }
 
 fn look_up(c: &mut PgConnection, units: &[Unit]) -> QueryResult<Taken> {

@@ -4,6 +4,7 @@
 
 mod connection;
 mod error;
+mod events;
 mod list;
 mod queries;
 pub mod schema;

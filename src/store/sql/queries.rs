@@ -9,12 +9,13 @@ use diesel::sql_types::{BigInt, Bool};
 
 use super::connection::{Any, Connect};
 use super::error::classify;
-use super::list;
 use super::schema::{AnswerRead, PaymentRead, WorkflowRead, answers, payments, state_counts, transitions, workflows};
+use super::{events, list};
 use crate::kernel::FactRecord;
 use crate::model::{Key, Timestamp, WorkflowId};
 use crate::store::{
-    Due, OrderFilter, Page, Queries, StoreError, StoredAnswer, StoredFact, StoredPayment, StoredWorkflow,
+    Due, EventsOf, OrderFilter, Page, Queries, StoreError, StoredAnswer, StoredEvent, StoredFact, StoredPayment,
+    StoredWorkflow,
 };
 
 pub struct SqlQueries {
@@ -109,6 +110,10 @@ impl Queries for SqlQueries {
             }
         }
         Ok(Some(facts))
+    }
+
+    fn events(&self, of: &EventsOf, after: u64, transitions_max: usize) -> Result<Vec<StoredEvent>, StoreError> {
+        self.with(|c| events::events(c, of, after, transitions_max))
     }
 
     fn orders(&self, filter: &OrderFilter) -> Result<Page, StoreError> {

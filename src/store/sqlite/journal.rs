@@ -77,6 +77,10 @@ impl Journal for SqliteJournal {
         self.forget_broken(&removed);
         removed
     }
+
+    fn last_event(&self) -> u64 {
+        u64::try_from(self.next_fact - 1).unwrap_or(0)
+    }
 }
 
 impl Drop for SqliteJournal {

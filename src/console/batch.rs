@@ -1,0 +1,148 @@
+//! One action on many orders: first what it would do to each, then what it did.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use futures_util::stream::{StreamExt, iter};
+use maud::{Markup, html};
+
+use super::actions::{Act, act_of, command};
+use super::doc::Doc;
+use super::layout::Shell;
+use super::list_view::{paid, pill};
+use super::{form, reply};
+use crate::http::Site;
+use crate::http::problem::Problem;
+use crate::http::query::Query;
+use crate::http::site::by;
+use crate::model::OrderId;
+
+/// Orders in one batch.
+const ORDERS_MAX: usize = 500;
+/// Orders under way at once.
+const ABREAST: usize = 16;
+
+pub async fn batch(req: HttpRequest, site: Data<Site>, payload: Payload) -> HttpResponse {
+    let outcome = run(&req, &site, payload).await;
+    reply::or_problem(&req, outcome)
+}
+
+async fn run(req: &HttpRequest, site: &Site, payload: Payload) -> Result<HttpResponse, Problem> {
+    let deadline = site.deadline();
+    let mut form = form::read(req, payload, site.options.body_limit_bytes, deadline).await?;
+    let action = form.take("action").unwrap_or_default();
+    let mut ids = Vec::new();
+    while let Some(text) = form.take("id") {
+        match OrderId::parse(&text) {
+            Ok(id) if ids.len() < ORDERS_MAX => ids.push(id),
+            Ok(_) => form.fault("id", format!("is given more than {ORDERS_MAX} times")),
+            Err(why) => form.fault("id", why.to_string()),
+        }
+    }
+    let reason = form.take("reason").unwrap_or_default();
+    let sure = form.take("sure").as_deref() == Some("yes");
+    if !NAMES.iter().any(|(name, _)| *name == action) {
+        form.fault("action", "is not one that can be done to many orders");
+    }
+    form.finish().or(())?;
+    let main = if sure {
+        let results = iter(ids).map(|id| one(site, id, &action, &reason)).buffered(ABREAST);
+        report(&action, &by_now(deadline, results.collect::<Vec<_>>()).await?)
+    } else {
+        let engine = &site.engine()?;
+        let docs = iter(ids).map(|id| async move {
+            let doc = engine.status(&id.workflow(), None).await.and_then(|text| Doc::read(&text));
+            (id, doc)
+        });
+        let docs = by_now(deadline, docs.buffered(ABREAST).collect::<Vec<_>>()).await?;
+        let judged = docs.into_iter().map(|(id, doc)| match doc {
+            Ok(doc) => (id, act_of(&doc, &action), Some(doc)),
+            Err(error) => (id, Err(Problem::from(error).detail.to_string()), None),
+        });
+        preview(&action, &judged.collect::<Vec<_>>())
+    };
+    let shell = Shell { title: "Many orders", section: "/", stream: None, after: 0, every_s: 0 };
+    Ok(reply::page(StatusCode::OK, shell.render(&main)))
+}
+
+async fn by_now<T>(deadline: tokio::time::Instant, work: impl Future<Output = T>) -> Result<T, Problem> {
+    by(deadline, async { Ok(work.await) }).await
+}
+
+type Done = (OrderId, Result<bool, String>);
+
+async fn one(site: &Site, id: OrderId, action: &str, reason: &str) -> Done {
+    let encoded: String = reason.bytes().map(|b| format!("%{b:02x}")).collect();
+    let mut form = Query::read(&format!("reason={encoded}"));
+    let outcome = match (command(&id, action, &mut form), site.engine()) {
+        (Ok(command), Ok(engine)) => engine.submit(command).await.map_err(Problem::from),
+        (Err(problem), _) | (_, Err(problem)) => Err(problem),
+    };
+    (id, outcome.map(|answer| answer.changed).map_err(|problem| problem.detail.to_string()))
+}
+
+/// Actions and what they are called.
+const NAMES: [(&str, &str); 5] =
+    [("approve", "Approve"), ("cancel", "Cancel"), ("retry", "Retry"), ("pause", "Pause"), ("resume", "Resume")];
+
+fn named(action: &str) -> &'static str {
+    NAMES.iter().find(|(name, _)| *name == action).map_or("", |(_, label)| label)
+}
+
+fn orders(n: usize) -> String {
+    if n == 1 { "1 order".to_owned() } else { format!("{n} orders") }
+}
+
+fn preview(action: &str, judged: &[(OrderId, Result<Act, String>, Option<Doc>)]) -> Markup {
+    let able: Vec<_> = judged.iter().filter(|(_, act, _)| act.is_ok()).collect();
+    html! {
+        div.head { h1 { (named(action)) " " (orders(able.len())) "?" } }
+        @if judged.is_empty() { p.empty { "No order was selected. " a href="/" { "Back to the orders" } } }
+        @else {
+            form.confirm method="post" action="/console/batch" {
+                input type="hidden" name="action" value=(action);
+                input type="hidden" name="sure" value="yes";
+                @for (id, ..) in &able { input type="hidden" name="id" value=(id); }
+                @if action == "cancel" {
+                    label for="reason" { "Reason" }
+                    input #reason name="reason" maxlength="1000" placeholder="why; it is kept in the history";
+                }
+                @if !able.is_empty() {
+                    button.primary[action != "cancel"].danger[action == "cancel"] {
+                        (named(action)) " " (orders(able.len()))
+                    }
+                }
+                a.button href="/" { "Leave them as they are" }
+            }
+            table.orders.results {
+                thead { tr { th scope="col" { "Order" } th scope="col" { "State" } th scope="col" { "Money" }
+                    th scope="col" { "What it will do" } } }
+                tbody { @for (id, act, doc) in judged { tr {
+                    td.id { a href=(format!("/console/orders/{id}")) { (id) } }
+                    td { @if let Some(doc) = doc { (pill(doc)) } }
+                    td.money { @if let Some(doc) = doc { span.sum { (doc.money()) } " " (paid(&doc.payment.status)) } }
+                    td { @match act { Ok(act) => (act.will), Err(why) => span.refused { "left out: " (why) } } }
+                } } }
+            }
+        }
+    }
+}
+
+fn report(action: &str, results: &[Done]) -> Markup {
+    let failed = results.iter().filter(|(_, result)| result.is_err()).count();
+    html! {
+        div.head { h1 { (named(action)) ": " (results.len() - failed) " of " (orders(results.len())) " done" } }
+        p.what { "Each of them is on disk. " a href="/" { "Back to the orders" } }
+        table.orders.results {
+            thead { tr { th scope="col" { "Order" } th scope="col" { "Result" } } }
+            tbody { @for (id, result) in results { tr {
+                td.id { a href=(format!("/console/orders/{id}")) { (id) } }
+                td { @match result {
+                    Ok(true) => span.done { "done" },
+                    Ok(false) => span.done { "it was so already" },
+                    Err(why) => span.refused { "refused: " (why) },
+                } }
+            } } }
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! How the list of orders looks.
+
+use maud::{Markup, html};
+
+use super::doc::{Doc, line};
+use super::list::{Listing, Place};
+use super::span::{since, until};
+use super::words::{self, Mood};
+use crate::http::query::decode;
+use crate::model::Timestamp;
+use crate::store::SortField;
+
+/// The states in the order of an order's life.
+const STATES: [&str; 11] = [
+    "received",
+    "validated",
+    "in_review",
+    "charging",
+    "shipping",
+    "compensating",
+    "stuck",
+    "completed",
+    "cancelled",
+    "failed",
+    "timed_out",
+];
+
+pub fn list(place: &Place, listing: &Listing) -> Markup {
+    html! {
+        div.head {
+            h1 { "Orders" }
+            (search(place))
+        }
+        (chips(place, listing))
+        form method="post" action="/console/batch" #batch {
+            @if listing.orders.is_empty() {
+                p.empty { "No order fits. " @if !place.without(&[]).is_empty() { a href="/" { "Show all" } } }
+            } @else {
+                (rows(Some(place), &listing.orders, listing.now))
+                (batch_bar())
+            }
+        }
+        nav.pages aria-label="Pages" {
+            @if place.filter.cursor.is_some() { a href=(place.link("cursor", None)) rel="first" { "First page" } }
+            @if let Some(next) = &listing.next { a href=(place.link("cursor", Some(next))) rel="next" { "Next page" } }
+        }
+    }
+}
+
+fn search(place: &Place) -> Markup {
+    html! {
+        form.search method="get" action="/" role="search" {
+            @for (name, value) in place.without(&["q", "cursor"]) {
+                input type="hidden" name=(name) value=(decode(value).unwrap_or_default());
+            }
+            label.sr for="q" { "Part of an order id" }
+            input #q type="search" name="q" value=[place.filter.q.as_deref()] placeholder="Order id" maxlength="128"
+                autocomplete="off" spellcheck="false";
+            button { "Search" }
+        }
+    }
+}
+
+fn chips(place: &Place, listing: &Listing) -> Markup {
+    let all: i64 = listing.counts.values().sum();
+    let chosen = |state: &str| place.filter.states.iter().any(|s| s == state);
+    let retrying = place.filter.retrying == Some(true);
+    html! {
+        nav.chips aria-label="Filter by state" {
+            a href=(place.link("state", None)) aria-current=[place.filter.states.is_empty().then_some("true")] {
+                "all" b { (grouped(all)) }
+            }
+            @for state in STATES {
+                @let n = listing.counts.get(state).copied().unwrap_or_default();
+                a class=(format!("st-{state}")) data-none[n == 0] href=(place.link("state", Some(state)))
+                    aria-current=[chosen(state).then_some("true")] { (words::state(state)) b { (grouped(n)) } }
+            }
+            a.toggle href=(place.link("retrying", (!retrying).then_some("true")))
+                aria-current=[retrying.then_some("true")] { "only retrying" }
+        }
+    }
+}
+
+/// 12 345 678
+pub fn grouped(n: i64) -> String {
+    let digits = n.unsigned_abs().to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push('\u{202f}');
+        }
+        out.push(digit);
+    }
+    if n < 0 { format!("-{out}") } else { out }
+}
+
+/// The table. `place`: where its heads may sort; without it, they are plain.
+pub fn rows(place: Option<&Place>, orders: &[Doc], now: Timestamp) -> Markup {
+    let head = |name: &str, field: Option<(&str, SortField)>| match (place, field) {
+        (Some(place), Some((param, field))) => sortable(place, name, param, field),
+        _ => html! { th scope="col" { (name) } },
+    };
+    let columns = ["pick", "order", "state", "wait", "money", "addr", "age", "changed", "left"];
+    html! {
+        table.orders.list {
+            // Widths are known before the rows: a long list is laid out at once.
+            colgroup { @for column in columns { col.(format!("c-{column}")); } }
+            thead { tr {
+                th.pick scope="col" { span.sr { "Select" } }
+                (head("Order", Some(("order_id", SortField::OrderId))))
+                (head("State", Some(("state", SortField::State))))
+                (head("Waits for", None))
+                (head("Money", None))
+                (head("Address", None))
+                (head("Age", Some(("created_at", SortField::CreatedAt))))
+                (head("Changed", Some(("updated_at", SortField::UpdatedAt))))
+                (head("Time left", None))
+            } }
+            tbody { @for doc in orders { (row(doc, now)) } }
+        }
+    }
+}
+
+fn sortable(place: &Place, name: &str, param: &str, field: SortField) -> Markup {
+    let sort = place.filter.sort;
+    let current = sort.field == field;
+    // The newest first where it is time; the other way round when it is so already.
+    let time = matches!(field, SortField::CreatedAt | SortField::UpdatedAt);
+    let descending = if current { !sort.descending } else { time };
+    let to = if descending { format!("-{param}") } else { param.to_owned() };
+    // An old order has a great age, and an early instant.
+    let grows = if time { !sort.descending } else { sort.descending };
+    let order = current.then_some(if grows { "descending" } else { "ascending" });
+    html! {
+        th scope="col" aria-sort=[order] {
+            a href=(place.link("sort", Some(&to))) { (name) @if current { span.dir aria-hidden="true" {
+                (if grows { "▾" } else { "▴" })
+            } } }
+        }
+    }
+}
+
+fn row(doc: &Doc, now: Timestamp) -> Markup {
+    let wait = words::wait(doc, now);
+    let id = &doc.order_id;
+    html! {
+        tr id=(format!("o:{id}")) data-seq=(doc.seq) {
+            td.pick { label { input type="checkbox" name="id" value=(id); span.sr { "Select " (id) } } }
+            td.id { a href=(format!("/console/orders/{id}")) { (id) } }
+            td.where_ { (rail(doc)) (state_pill(doc)) }
+            td class=(format!("wait mood-{}", wait.mood.as_str())) { span.glyph aria-hidden="true" {} span { (wait.text) } }
+            td.money { span.sum { (doc.payment.amount) " " small { (doc.payment.currency) } } (paid(&doc.payment.status)) }
+            td.addr { @match &doc.address {
+                Some(address) => { @let line = line(address); span title=(line) { (line) } }
+                None => span.none { "none" }
+            } }
+            td.num data-label="age" { (since(doc.created_at, now)) }
+            td.num.changed data-label="changed" { (since(doc.updated_at, now)) }
+            td.num data-label="left" { (time_left(doc, wait.mood, now)) }
+        }
+    }
+}
+
+pub fn paid(status: &str) -> Markup {
+    html! { span class=(format!("paid paid-{status}")) { (status) } }
+}
+
+fn state_pill(doc: &Doc) -> Markup {
+    html! { span class=(format!("pill st-{}", doc.state)) { (words::state(&doc.state)) } }
+}
+
+pub fn pill(doc: &Doc) -> Markup {
+    html! { (state_pill(doc)) @if doc.paused { " " span.pill.st-paused { "paused" } } }
+}
+
+/// Running time until the deadline.
+fn time_left(doc: &Doc, mood: Mood, now: Timestamp) -> Markup {
+    match doc.deadline_at {
+        _ if doc.terminal || doc.state == "compensating" => html! { span.none { "–" } },
+        Some(at) => until(at, now),
+        None if matches!(mood, Mood::Human | Mood::Paused) => html! { span.none { "stands still" } },
+        None => html! { span.none { "no deadline" } },
+    }
+}
+
+/// The way of an order in one glance: five stops, how far it is, which way it goes.
+pub fn rail(doc: &Doc) -> Markup {
+    let stop = match doc.state.as_str() {
+        "received" => 1,
+        "validated" | "in_review" => 2,
+        "charging" => 3,
+        "shipping" => 4,
+        "completed" => 5,
+        _ if doc.shipping.is_some() => 4,
+        _ if doc.payment.status != "pending" => 3,
+        _ if doc.review.opened_at.is_some() => 2,
+        _ => 1,
+    };
+    let mood = match doc.state.as_str() {
+        "compensating" => "back",
+        "cancelled" | "failed" | "timed_out" => "ended",
+        "stuck" => "stuck",
+        "completed" => "done",
+        _ if doc.paused => "paused",
+        _ if doc.waits_for_person() => "human",
+        _ if doc.live.waiting_for.iter().any(|w| w.last_error.is_some()) => "retrying",
+        _ => "going",
+    };
+    html! { span class=(format!("rail at-{stop} rail-{mood}")) aria-hidden="true" {
+        @for n in 1..=5 { i class=(if n < stop || mood == "done" { "on" } else if n == stop { "here" } else { "off" }) {} }
+    } }
+}
+
+/// The buttons for the rows that are selected.
+pub fn batch_bar() -> Markup {
+    html! {
+        div.batch role="group" aria-label="With the selected orders" {
+            span.count { "selected" }
+            @for (action, name) in [("approve", "Approve"), ("cancel", "Cancel"), ("retry", "Retry"),
+                ("pause", "Pause"), ("resume", "Resume")] {
+                button name="action" value=(action) { (name) "…" }
+            }
+        }
+    }
+}

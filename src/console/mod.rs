@@ -1,0 +1,50 @@
+//! The web console: an order team's window. Pages are made on the server, from the same documents the API answers
+//! with, and show what is durable, nothing else.
+//!
+//! No rule about orders is decided here, no SQL is written; whatever a page asks for goes through the engine. All text
+//! that comes from outside is escaped by the templates. Works without JavaScript; `static/console.js` adds the live
+//! updates, the keys and the clocks.
+
+mod actions;
+mod assets;
+mod batch;
+mod charts;
+mod diff;
+mod doc;
+mod engine;
+mod facts;
+mod form;
+mod history;
+mod layout;
+mod list;
+mod list_view;
+mod live;
+mod needs;
+mod order;
+mod order_view;
+mod overview;
+mod reply;
+mod samples;
+mod span;
+mod timeline;
+mod words;
+
+pub use list::page as front;
+pub use samples::Console;
+
+use actix_web::web::ServiceConfig;
+
+use crate::http::routes::{get, post};
+
+/// The console's own routes; its front page is what a browser gets at `/`.
+pub fn configure(cfg: &mut ServiceConfig) {
+    cfg.service(get("/console/static/{file}", assets::file))
+        .service(get("/console/live", live::ticks))
+        .service(get("/console/boot", live::boot))
+        .service(get("/console/needs", needs::page))
+        .service(get("/console/overview", overview::page))
+        .service(get("/console/engine", engine::page))
+        .service(post("/console/batch", &[], batch::batch))
+        .service(get("/console/orders/{order_id}", order::page))
+        .service(post("/console/orders/{order_id}/{action}", &[], actions::act));
+}
