@@ -134,7 +134,8 @@ impl PostgresJournal {
 /// All that is written is found by its key; the planner, whose statistics of a young table are old, is told so.
 fn connect(address: &Address) -> ConnectionResult<PgConnection> {
     let mut c = address.connect()?;
-    c.batch_execute("SET enable_seqscan = off").map_err(ConnectionError::CouldntSetupConfiguration)?;
+    c.batch_execute("SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off")
+        .map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(c)
 }
 

@@ -20,6 +20,8 @@ type Boxed<'a> = workflows::BoxedQuery<'a, MultiBackend, (BigInt, BigInt, BigInt
 
 /// Where the two databases speak of the same in different words.
 struct Words {
+    /// Begins a condition that the state is one of those that follow, by the index on rare states.
+    rare_state: Option<&'static str>,
     /// Begins a condition that a text, which follows, is part of the id.
     id_holds: &'static str,
     /// Begins a condition on the metadata entry whose name follows.
@@ -28,7 +30,13 @@ struct Words {
     metadata_text: &'static str,
 }
 
+/// States that few orders are in, of all that there ever were.
+const RARE: [&str; 4] = ["stuck", "failed", "cancelled", "timed_out"];
+/// States of orders that have not ended.
+const OPEN: [&str; 7] = ["received", "validated", "in_review", "charging", "shipping", "compensating", "stuck"];
+
 const SQLITE: Words = Words {
+    rare_state: None,
     id_holds: "instr(lower(workflows.id), lower(",
     metadata: "EXISTS (SELECT 1 FROM json_each(workflows.snapshot, '$.state.start.metadata') m WHERE m.key = ",
     metadata_text: " AND CASE m.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'
@@ -36,6 +44,7 @@ const SQLITE: Words = Words {
 };
 
 const POSTGRES: Words = Words {
+    rare_state: Some("workflows.rare_state = ANY (string_to_array("),
     id_holds: "strpos(lower(workflows.id), lower(",
     metadata: "EXISTS (SELECT 1 FROM jsonb_each_text(CASE jsonb_typeof(workflows.snapshot::jsonb #>
         '{state,start,metadata}') WHEN 'object' THEN workflows.snapshot::jsonb #> '{state,start,metadata}' END) m
@@ -89,6 +98,15 @@ fn narrow<'a>(mut query: Boxed<'a>, filter: &'a OrderFilter, words: &Words) -> B
     query = query.filter(workflows::kind.eq(order::KIND));
     if !filter.states.is_empty() {
         query = query.filter(workflows::state.eq_any(&filter.states));
+        // What helps PostgreSQL to an index, and changes nothing else.
+        if let Some(rare_state) = words.rare_state
+            && filter.states.iter().all(|state| RARE.contains(&state.as_str()))
+        {
+            let states = filter.states.join(",");
+            query = query.filter(sql::<Bool>(rare_state).bind::<Text, _>(states).sql(", ','))"));
+        } else if filter.states.iter().all(|state| OPEN.contains(&state.as_str())) {
+            query = query.filter(workflows::ended_at.is_null());
+        }
     }
     if let Some(part) = &filter.q {
         query = query.filter(sql::<Bool>(words.id_holds).bind::<Text, _>(part).sql(")) > 0"));
