@@ -15,7 +15,7 @@ use std::path::Path;
 use serde::Serialize;
 
 pub use error::ConfigError;
-pub use settings::{ActivitySection, HeaderText, LogFormat, QueueSection, Retry, Settings, Time};
+pub use settings::{ActivitySection, HeaderText, LogFormat, QueueSection, RateSection, Retry, Settings, Time};
 
 use crate::activities::Activities;
 use crate::http::ServerOptions;

@@ -12,6 +12,8 @@ mod openapi;
 mod orders;
 pub(crate) mod problem;
 pub(crate) mod query;
+pub mod queue_schema;
+mod queues;
 mod routes;
 pub mod schema;
 mod seat;

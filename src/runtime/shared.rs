@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Options;
 use super::journal::JournalDoor;
+use super::queue::Signer;
 use super::readers::Readers;
 use crate::kernel::{Cx, IdSource, Registry, mix, seed};
 use crate::model::{Key, RunId, Timestamp};
@@ -27,6 +28,10 @@ pub(super) struct Shared {
     /// Whether the database is still ours.
     pub fence: Fence,
     pub ready: AtomicBool,
+    /// Whether recovery has handed out all calls that were outstanding.
+    pub recovered: AtomicBool,
+    /// Signs what outside workers show.
+    pub signer: Signer,
     pub draining: AtomicBool,
     /// The deepest mailbox seen.
     pub mailbox_high: AtomicUsize,

@@ -17,8 +17,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use fence::Fence;
-pub use sql::Any;
 pub use filter::{Cursor, OrderFilter, Page, Sort, SortField};
+pub use sql::Any;
 
 use crate::kernel::{FactRecord, Transition};
 use crate::model::{Key, PaymentId, RunId, Timestamp, WorkflowId};
@@ -93,6 +93,29 @@ pub trait Journal: Send {
     /// # Errors
     /// [`StoreError`] where the database is not available.
     fn forget_answers(&mut self, before: Timestamp) -> Result<usize, StoreError>;
+
+    /// Keeps what an operator changed of a queue, in place of what was kept of it; durable on return.
+    ///
+    /// # Errors
+    /// [`StoreError`]: it is not kept.
+    fn put_queue(&mut self, queue: &StoredQueue) -> Result<(), StoreError>;
+}
+
+/// What an operator changed of a task queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredQueue {
+    pub name: String,
+    /// The change as JSON; the host's to read.
+    pub change: String,
+}
+
+/// Calls of a queue that are on disk without a result: those under way and those that wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueLoad {
+    pub queue: String,
+    pub calls: usize,
+    /// When the oldest of them was scheduled.
+    pub oldest: Timestamp,
 }
 
 /// One instance as it is stored.
@@ -207,6 +230,25 @@ pub trait Queries: Send + Sync {
     /// [`StoreError`] where the database is not available.
     fn payment(&self, order: &WorkflowId) -> Result<Option<StoredPayment>, StoreError>;
 
+    /// What operators changed of queues.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is not available.
+    fn queues(&self) -> Result<Vec<StoredQueue>, StoreError>;
+
+    /// A text that only this database knows, to sign with; it stays the same as long as the database is there.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is not available.
+    fn secret(&self) -> Result<String, StoreError>;
+
+    /// The calls outstanding of each queue, out of the instances that are due at once. Reads each of their snapshots: for
+    /// a look, not for the hot path.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is not available.
+    fn outstanding(&self) -> Result<Vec<QueueLoad>, StoreError>;
+
     /// Instances with a key greater than `after`, by key; for checks that read everything.
     ///
     /// # Errors
@@ -218,6 +260,10 @@ pub trait Queries: Send + Sync {
 pub struct Store {
     pub journal: Box<dyn Journal>,
     pub queries: Arc<dyn Queries>,
+    /// What operators changed of queues.
+    pub queues: Vec<StoredQueue>,
+    /// A text that only this database knows, to sign with; it stays the same as long as the database is there.
+    pub secret: String,
     /// The first key that is free.
     pub next_key: Key,
     /// Keeps the database ours; released when dropped.
@@ -287,9 +333,7 @@ impl Location {
                 bad("the database URL sqlite:// lacks a path, as in sqlite://ordain.db".into())
             }
             "sqlite" => Ok(Self::Sqlite(rest.into())),
-            "postgres" | "postgresql" => {
-                Ok(Self::Postgres(format!("postgresql://{rest}")))
-            }
+            "postgres" | "postgresql" => Ok(Self::Postgres(format!("postgresql://{rest}"))),
             "mysql" | "mariadb" => bad("MySQL is not supported; use sqlite://PATH or postgres://…".into()),
             other => {
                 bad(format!("the database URL has the unknown scheme {other:?}; use sqlite://PATH or postgres://…"))

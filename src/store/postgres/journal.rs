@@ -13,7 +13,7 @@ use crate::kernel::Transition;
 use crate::model::Timestamp;
 use crate::store::batch::{Asked, Taken, gains, stored};
 use crate::store::sql::schema::{answers, payments, transitions, workflows};
-use crate::store::{Journal, StoreError, StoredAnswer, Unit, Verdict};
+use crate::store::{Journal, StoreError, StoredAnswer, StoredQueue, Unit, Verdict};
 
 /// After a connection could not be made, the next is not tried for this long.
 const RECONNECT_AFTER: Duration = Duration::from_millis(200);
@@ -52,9 +52,9 @@ impl PostgresJournal {
         if self.failed_at.is_some_and(|at| at.elapsed() < RECONNECT_AFTER) {
             return Err(StoreError::Unavailable("the connection was lost".to_owned()));
         }
-        connect(&self.address).inspect_err(|_| self.failed_at = Some(Instant::now())).map_err(|e| {
-            StoreError::Unavailable(e.to_string().lines().next().unwrap_or_default().to_owned())
-        })
+        connect(&self.address)
+            .inspect_err(|_| self.failed_at = Some(Instant::now()))
+            .map_err(|e| StoreError::Unavailable(e.to_string().lines().next().unwrap_or_default().to_owned()))
     }
 
     /// Finds out about a commit that got no answer, if there is one: whether it took place. The lock on the owner's
@@ -165,6 +165,25 @@ impl Journal for PostgresJournal {
         let removed = diesel::delete(answers::table.filter(answers::at.lt(before.0))).execute(&mut c)?;
         self.connection = Some(c);
         Ok(removed)
+    }
+
+    fn put_queue(&mut self, queue: &StoredQueue) -> Result<(), StoreError> {
+        use crate::store::sql::schema::queues as q;
+        let mut c = self.connection()?;
+        let epoch = self.epoch;
+        // A commit whose answer is lost is made again by whoever asked: it says the same.
+        c.transaction(|c| {
+            let owner = diesel::sql_query("SELECT epoch AS n FROM owner WHERE id = 1 FOR KEY SHARE");
+            if owner.get_result::<N>(c)?.n != epoch {
+                return Err(StoreError::NotOwner);
+            }
+            let row = (q::name.eq(&queue.name), q::change.eq(&queue.change));
+            let put = diesel::insert_into(q::table).values(row).on_conflict(q::name).do_update();
+            put.set(q::change.eq(diesel::upsert::excluded(q::change))).execute(c)?;
+            Ok(())
+        })?;
+        self.connection = Some(c);
+        Ok(())
     }
 }
 

@@ -6,12 +6,14 @@ use diesel::prelude::*;
 use diesel::upsert::excluded;
 
 use super::open::writer_connection;
-use crate::store::sql::schema::{AnswerRow, PaymentRowNew, TransitionRow, WorkflowRow, answers, owner, payments, transitions, workflows};
 use crate::kernel::Transition;
 use crate::model::Timestamp;
 use crate::store::batch::{Asked, Taken, gains, stored};
 use crate::store::sql::classify;
-use crate::store::{Journal, StoreError, Unit, Verdict};
+use crate::store::sql::schema::{
+    AnswerRow, PaymentRowNew, TransitionRow, WorkflowRow, answers, owner, payments, transitions, workflows,
+};
+use crate::store::{Journal, StoreError, StoredQueue, Unit, Verdict};
 
 /// Rows in one statement; 18 binds a row stay well below SQLite's 32,766.
 const ROWS_MAX: usize = 1_000;
@@ -66,6 +68,20 @@ impl Journal for SqliteJournal {
         self.forget_broken(&removed);
         removed
     }
+
+    fn put_queue(&mut self, queue: &StoredQueue) -> Result<(), StoreError> {
+        use crate::store::sql::schema::queues as q;
+        let epoch = self.epoch;
+        let connection = self.connection()?;
+        let kept = connection.immediate_transaction(|c| {
+            still_ours(c, epoch)?;
+            let row = (q::name.eq(&queue.name), q::change.eq(&queue.change));
+            let put = diesel::insert_into(q::table).values(row).on_conflict(q::name).do_update();
+            put.set(q::change.eq(excluded(q::change))).execute(c).map(|_| ()).map_err(classify)
+        });
+        self.forget_broken(&kept);
+        kept
+    }
 }
 
 impl Drop for SqliteJournal {
@@ -98,9 +114,8 @@ fn write(c: &mut SqliteConnection, units: &[Unit], epoch: i64, mut next_fact: i6
         .collect();
     let paid: Vec<_> = all.iter().filter_map(|t| PaymentRowNew::of(t)).collect();
     let kept = stored(units, &verdicts).filter_map(|unit| unit.answer.as_ref());
-    let kept: Vec<_> = kept
-        .map(|a| AnswerRow { key: &a.key, fingerprint: &a.fingerprint, outcome: &a.outcome, at: a.at.0 })
-        .collect();
+    let kept: Vec<_> =
+        kept.map(|a| AnswerRow { key: &a.key, fingerprint: &a.fingerprint, outcome: &a.outcome, at: a.at.0 }).collect();
     for rows in rows.chunks(ROWS_MAX) {
         use crate::store::sql::schema::workflows as w;
         diesel::insert_into(w::table)
