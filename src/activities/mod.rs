@@ -84,6 +84,12 @@ const OUTSIDE: [(&str, &str); 4] = [
     (shipping::DISPATCH, "carrier_ref"),
 ];
 
+/// Whether there is an activity of this name in the product itself.
+pub fn is_built_in(name: &str) -> bool {
+    let inside = [activity::RECEIVE, activity::VALIDATE];
+    inside.contains(&name) || OUTSIDE.iter().any(|(known, _)| *known == name)
+}
+
 /// The activities of an order: over HTTP where an address is set, simulated otherwise; chaos around all of them.
 ///
 /// # Errors

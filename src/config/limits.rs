@@ -125,6 +125,13 @@ impl Settings {
         })
     }
 
+    /// The same, for a worker outside: what a server leaves to outside workers is done here, as far as it is built in.
+    pub(super) fn for_worker(mut self) -> Self {
+        self.activities.retain(|name, section| !section.outside || activities::is_built_in(name));
+        self.activities.values_mut().for_each(|section| section.outside = false);
+        self
+    }
+
     /// Where the database is.
     pub(super) fn location(&self) -> Result<Location, ConfigError> {
         Location::parse(&self.database_url)
