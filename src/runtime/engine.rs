@@ -1,7 +1,7 @@
 //! The door to the engine: what the faces (HTTP, tests, demos) call.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -85,7 +85,7 @@ impl Engine {
             running: AtomicUsize::new(0),
             committing: AtomicUsize::new(0),
             ready: AtomicBool::new(false),
-            recovered: AtomicBool::new(false),
+            recovered_at: AtomicI64::new(0),
             signer: Signer::new(&secret),
             draining: AtomicBool::new(false),
             fence,

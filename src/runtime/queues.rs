@@ -19,6 +19,9 @@ use crate::store::{StoreError, StoredQueue};
 /// How long a poll may wait for something to do, in ms.
 pub const WAIT_MS_MAX: u64 = 30_000;
 
+/// What recovery has handed out has come to the pools by then.
+const ARRIVES_WITHIN_MS: u64 = 5_000;
+
 /// A worker asks for something to do.
 #[derive(Debug, Clone)]
 pub struct PollRequest {
@@ -111,13 +114,13 @@ impl Engine {
         self.answer(view).await
     }
 
-    /// Until recovery has handed out everything, SQL knows better than the pools what waits.
+    /// Until everything that recovery hands out has come to the pools, SQL knows better than they do what waits.
     async fn add_unrecovered(&self, views: &mut [QueueView]) -> Result<(), EngineError> {
         let shared = &self.inner.shared;
-        if shared.recovered.load(Ordering::Acquire) {
+        let (now, recovered_at) = (shared.now(), shared.recovered_at.load(Ordering::Acquire));
+        if recovered_at > 0 && now > Timestamp(recovered_at).plus_ms(ARRIVES_WITHIN_MS) {
             return Ok(());
         }
-        let now = shared.now();
         for load in self.read(|q| q.outstanding()).await? {
             if let Some(view) = views.iter_mut().find(|view| view.name == load.queue) {
                 view.backlog = view.backlog.max(load.calls.saturating_sub(view.running));

@@ -28,8 +28,8 @@ pub(super) struct Shared {
     /// Whether the database is still ours.
     pub fence: Fence,
     pub ready: AtomicBool,
-    /// Whether recovery has handed out all calls that were outstanding.
-    pub recovered: AtomicBool,
+    /// When recovery had handed out all calls that were outstanding, in ms; 0 until then.
+    pub recovered_at: AtomicI64,
     /// Signs what outside workers show.
     pub signer: Signer,
     pub draining: AtomicBool,
