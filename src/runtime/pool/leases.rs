@@ -105,6 +105,8 @@ pub(super) struct Poller {
 #[derive(Default)]
 pub(super) struct Pollers {
     waiting: VecDeque<Poller>,
+    /// Nobody's time is over before this instant.
+    first: Ms,
 }
 
 impl Pollers {
@@ -115,13 +117,10 @@ impl Pollers {
         }
         let room = self.waiting.len() < POLLERS_MAX;
         if room {
+            self.first = if self.waiting.is_empty() { poller.until } else { self.first.min(poller.until) };
             self.waiting.push_back(poller);
         }
         room
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
     }
 
     pub fn len(&self) -> usize {
@@ -145,18 +144,21 @@ impl Pollers {
         self.waiting.push_back(poller);
     }
 
-    /// Tells those whose time is over. When the next one's is.
-    pub fn sweep(&mut self, now: Ms) -> Option<Ms> {
-        let mut next = None;
-        for poller in std::mem::take(&mut self.waiting) {
-            if poller.until <= now {
-                let _gone = poller.reply.send(None);
-            } else if !poller.reply.is_closed() {
-                next = Some(next.map_or(poller.until, |at: Ms| at.min(poller.until)));
-                self.waiting.push_back(poller);
+    /// Tells those whose time is over. When to look again.
+    pub fn look_at(&mut self, now: Ms) -> Option<Ms> {
+        if now >= self.first {
+            let mut first = Ms::MAX;
+            for poller in std::mem::take(&mut self.waiting) {
+                if poller.until <= now {
+                    let _gone = poller.reply.send(None);
+                } else if !poller.reply.is_closed() {
+                    first = first.min(poller.until);
+                    self.waiting.push_back(poller);
+                }
             }
+            self.first = first;
         }
-        next
+        (!self.waiting.is_empty()).then_some(self.first)
     }
 }
 

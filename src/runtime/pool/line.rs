@@ -46,6 +46,8 @@ pub(super) struct Line {
     /// For outside workers only.
     outside: VecDeque<Job>,
     beyond: VecDeque<Note>,
+    /// How many wait in the window, by activity: most workers that ask do only some of them.
+    waiting: HashMap<Name, usize>,
     known: HashMap<CallId, Place>,
     /// How many were asked to hand their call in again and have not yet.
     asked: usize,
@@ -59,6 +61,7 @@ impl Line {
             inside: VecDeque::new(),
             outside: VecDeque::new(),
             beyond: VecDeque::new(),
+            waiting: HashMap::new(),
             known: HashMap::new(),
             asked: 0,
             under_way: 0,
@@ -86,6 +89,7 @@ impl Line {
         let id = id_of(&job.call);
         if self.in_memory() < self.window {
             self.known.insert(id, Place::Waiting);
+            *self.waiting.entry(job.call.activity.clone()).or_default() += 1;
             if job.outside {
                 self.outside.push_back(job)
             } else {
@@ -103,6 +107,7 @@ impl Line {
     pub fn put_back(&mut self, job: Job) {
         self.under_way = self.under_way.saturating_sub(1);
         self.known.insert(id_of(&job.call), Place::Waiting);
+        *self.waiting.entry(job.call.activity.clone()).or_default() += 1;
         if job.outside { self.outside.push_front(job) } else { self.inside.push_front(job) }
     }
 
@@ -124,6 +129,9 @@ impl Line {
 
     /// The next call for an outside worker that does these activities (none named: any); it is under way then.
     pub fn next_for(&mut self, activities: &[String]) -> Option<Job> {
+        if !activities.is_empty() && !activities.iter().any(|name| self.waiting.contains_key(name.as_str())) {
+            return None;
+        }
         let wanted = |job: &Job| activities.is_empty() || activities.iter().any(|name| *name == job.call.activity);
         let first = |line: &VecDeque<Job>| line.iter().position(wanted);
         let (inside, outside) = (first(&self.inside), first(&self.outside));
@@ -154,6 +162,12 @@ impl Line {
 
     fn taken(&mut self, job: &Job) {
         self.under_way += 1;
+        if let Some(n) = self.waiting.get_mut(&job.call.activity) {
+            *n -= 1;
+            if *n == 0 {
+                self.waiting.remove(&job.call.activity);
+            }
+        }
         self.known.insert(id_of(&job.call), Place::UnderWay);
     }
 

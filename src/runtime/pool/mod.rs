@@ -33,6 +33,10 @@ pub(super) use outside::{Beat, Claim, Claimed, Poll, Settled};
 /// Calls that are started in one turn of the actor, at most.
 const STARTS_A_TURN: usize = 4_096;
 
+/// After a backoff, calls at once from which on nothing is held back, where the pool itself has fewer slots: outside
+/// workers come on top.
+const CEILING_MIN: usize = 64;
+
 pub(super) struct Pool {
     name: Name,
     options: QueueOptions,
@@ -195,7 +199,7 @@ impl Pool {
 
     /// Sets the alarm for whatever comes next by itself; nothing ticks in a pool at rest.
     fn arm(&mut self, now: Ms, ctx: &mut Context<Self>) {
-        let pollers = if self.pollers.is_empty() { None } else { self.pollers.sweep(now) };
+        let pollers = self.pollers.look_at(now);
         let slots = self.slots.look_at(self.running, self.wants_slot());
         let Some(at) = [self.gate_at, self.leases.next(), pollers, slots].into_iter().flatten().min() else { return };
         if let Some((armed_for, handle)) = self.alarm {
@@ -228,7 +232,7 @@ impl Pool {
     /// What is to be done at the end of any call, whoever made it.
     fn note_end(&mut self, head: &Head, permit: Permit, failure: Option<&Failure>) {
         self.line.ended(&head.id());
-        let (now, ceiling) = (self.now(), self.slots.max().max(1));
+        let (now, ceiling) = (self.now(), self.slots.max().max(CEILING_MIN));
         let was = self.backoff.until(now);
         self.backoff.ended(now, permit, word(failure), ceiling);
         if self.backs_off()

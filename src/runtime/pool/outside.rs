@@ -179,7 +179,7 @@ impl Handler<Poll> for Pool {
         }
         self.refill(ctx);
         if impatient {
-            self.pollers.sweep(until);
+            self.pollers.look_at(until);
         }
     }
 }
