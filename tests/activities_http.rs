@@ -46,7 +46,7 @@ impl Fixed {
 
 fn activities(name: &str, url: &str) -> Result<Activities, SetupError> {
     let headers = BTreeMap::from([("Authorization".to_owned(), SECRET.to_owned())]);
-    let settings = ActivitySettings { url: Some(url.to_owned()), headers };
+    let settings = ActivitySettings { url: Some(url.to_owned()), outside: false, headers };
     build(&BTreeMap::from([(name.to_owned(), settings)]), Chaos::default())
 }
 
@@ -67,6 +67,7 @@ fn call(attempt: u32) -> ActivityCall {
         queue: "orders".into(),
         idempotency_key: "o-1/charge_payment/1".into(),
         timeout_ms: 1_000,
+        scheduled_at: ordain::model::Timestamp(0),
         input: json!({"order_id": "o-1", "amount": "49.90"}),
         recovered: false,
     }

@@ -22,7 +22,7 @@ fn err(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-const COMMANDS: [&str; 22] = [
+const COMMANDS: [&str; 24] = [
     "serve",
     "config",
     "start-workflow",
@@ -42,6 +42,8 @@ const COMMANDS: [&str; 22] = [
     "load",
     "demo",
     "sandbox",
+    "queues",
+    "worker",
     "verify",
     "openapi",
     "completions",

@@ -10,7 +10,7 @@ use ordain::activities::{Activities, Activity};
 use ordain::kernel::{ActivityCall, Registry};
 use ordain::model::{Failure, OrderId, Timestamp, WorkflowId};
 use ordain::runtime::{Action, Answer, Command, Engine, EngineError, IdempotencyKey, Options, Until};
-use ordain::store::{self, Journal, Location, Store, StoreError, Unit, Verdict};
+use ordain::store::{self, Journal, Location, Store, StoreError, StoredQueue, Unit, Verdict};
 use ordain::workflows;
 use serde_json::{Value, json};
 
@@ -250,7 +250,7 @@ async fn a_panic_in_an_activity_is_a_failed_attempt_like_another() {
 #[actix_rt::test]
 async fn a_hung_shipping_queue_does_not_slow_the_charges() {
     let mut bench = Bench::new();
-    let few = ordain::runtime::QueueOptions { concurrency: 4, window: 8 };
+    let few = ordain::runtime::QueueOptions { concurrency: 4, window: 8, ..Default::default() };
     bench.options.queues.insert("shipping".into(), few);
     let mut activities = willing();
     activities.add("prepare_package", does(|_| std::future::pending().boxed_local()));
@@ -276,7 +276,8 @@ async fn a_hung_shipping_queue_does_not_slow_the_charges() {
 #[actix_rt::test]
 async fn what_waited_beyond_the_window_is_done_in_the_end() {
     let mut bench = Bench::new();
-    bench.options.queues.insert("shipping".into(), ordain::runtime::QueueOptions { concurrency: 2, window: 4 });
+    let few = ordain::runtime::QueueOptions { concurrency: 2, window: 4, ..Default::default() };
+    bench.options.queues.insert("shipping".into(), few);
     let mut activities = willing();
     let slow = |_| {
         async {
@@ -334,6 +335,10 @@ impl Journal for Faulty {
 
     fn last_event(&self) -> u64 {
         self.inner.last_event()
+    }
+
+    fn put_queue(&mut self, queue: &StoredQueue) -> Result<(), StoreError> {
+        self.inner.put_queue(queue)
     }
 }
 

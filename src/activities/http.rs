@@ -115,7 +115,9 @@ impl Activity for HttpActivity {
                 // Any other status says all by itself.
                 Err(_) => judge(status, b""),
             };
-            outcome.map_err(|failure| Failure { retry_after_ms, ..failure })
+            // Asked for patience without a word on how long: 0.
+            let patience = matches!(status.as_u16(), 429 | 503).then_some(0);
+            outcome.map_err(|failure| Failure { retry_after_ms: retry_after_ms.or(patience), ..failure })
         }
         .boxed_local()
     }

@@ -30,7 +30,7 @@ pub trait Activity: Send + Sync {
     fn call(&self, call: ActivityCall) -> LocalBoxFuture<'static, Result<Value, Failure>>;
 }
 
-/// All activities of a process, by name.
+/// All activities of a process, by name. One that is not here is for outside workers.
 #[derive(Clone, Default)]
 pub struct Activities {
     by_name: BTreeMap<String, Arc<dyn Activity>>,
@@ -57,6 +57,8 @@ impl Activities {
 pub struct ActivitySettings {
     /// The address to call; simulated in the process where there is none.
     pub url: Option<String>,
+    /// Not done by this process at all: outside workers poll for it.
+    pub outside: bool,
     /// Sent with each call.
     pub headers: BTreeMap<String, String>,
 }
@@ -68,6 +70,8 @@ pub enum SetupError {
     Setting { activity: String, error: SettingError },
     #[error("activities.{0}: has no url; it is done within the process")]
     NoUrl(String),
+    #[error("activities.{0}: has a url, and is said to be done outside")]
+    UrlOutside(String),
     #[error("activities.{0}: there is no such activity")]
     Unknown(String),
 }
@@ -80,6 +84,12 @@ const OUTSIDE: [(&str, &str); 4] = [
     (shipping::DISPATCH, "carrier_ref"),
 ];
 
+/// Whether there is an activity of this name in the product itself.
+pub fn is_built_in(name: &str) -> bool {
+    let inside = [activity::RECEIVE, activity::VALIDATE];
+    inside.contains(&name) || OUTSIDE.iter().any(|(known, _)| *known == name)
+}
+
 /// The activities of an order: over HTTP where an address is set, simulated otherwise; chaos around all of them.
 ///
 /// # Errors
@@ -88,6 +98,12 @@ pub fn build(settings: &BTreeMap<String, ActivitySettings>, chaos: Chaos) -> Res
     let inside: [(&str, Arc<dyn Activity>); 2] =
         [(activity::RECEIVE, Arc::new(Receive)), (activity::VALIDATE, Arc::new(Validate))];
     for (name, setting) in settings {
+        if setting.outside {
+            if setting.url.is_some() {
+                return Err(SetupError::UrlOutside(name.clone()));
+            }
+            continue;
+        }
         let outside = OUTSIDE.iter().any(|(known, _)| known == name);
         if !outside && !inside.iter().any(|(known, _)| known == name) {
             return Err(SetupError::Unknown(name.clone()));
@@ -98,6 +114,9 @@ pub fn build(settings: &BTreeMap<String, ActivitySettings>, chaos: Chaos) -> Res
     }
     let mut activities = Activities::default();
     let mut add = |name: &str, inner: Arc<dyn Activity>| {
+        if settings.get(name).is_some_and(|setting| setting.outside) {
+            return;
+        }
         let chaotic = chaos.mode != ChaosMode::Off;
         activities.add(name, if chaotic { Arc::new(chaos::Chaotic { inner, chaos }) } else { inner });
     };

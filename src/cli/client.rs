@@ -66,6 +66,18 @@ impl Client {
         self.send(Method::POST, path, body, TIMEOUT).await
     }
 
+    pub async fn patch(&self, path: &str, body: &Value) -> Result<String, CliError> {
+        self.send(Method::PATCH, path, Some(body), TIMEOUT).await
+    }
+
+    /// Posts, and gives the answer whatever its status is.
+    ///
+    /// # Errors
+    /// [`CliError::NotReachable`] where there is no answer.
+    pub async fn exchange(&self, path: &str, body: &Value, hold: Duration) -> Result<(u16, String), CliError> {
+        self.answer(Method::POST, path, Some(body), TIMEOUT + hold).await
+    }
+
     async fn send(
         &self,
         method: Method,
@@ -73,6 +85,17 @@ impl Client {
         body: Option<&Value>,
         timeout: Duration,
     ) -> Result<String, CliError> {
+        let (status, text) = self.answer(method, path, body, timeout).await?;
+        if (200..300).contains(&status) { Ok(text) } else { Err(CliError::Refused(problem(status, &text))) }
+    }
+
+    async fn answer(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        timeout: Duration,
+    ) -> Result<(u16, String), CliError> {
         let request = self.client.request(method, format!("{}{path}", self.base)).timeout(timeout);
         let sent = match body {
             Some(body) => request.send_json(body).await,
@@ -85,13 +108,12 @@ impl Client {
         })?;
         let status = reply.status();
         let body = reply.body().limit(BODY_MAX).await.map_err(|e| away(e.to_string()))?;
-        let text = String::from_utf8_lossy(&body).into_owned();
-        if status.is_success() { Ok(text) } else { Err(CliError::Refused(problem(status.as_u16(), &text))) }
+        Ok((status.as_u16(), String::from_utf8_lossy(&body).into_owned()))
     }
 }
 
 /// A problem document in words.
-fn problem(status: u16, text: &str) -> String {
+pub fn problem(status: u16, text: &str) -> String {
     let parsed: Value = serde_json::from_str(text).unwrap_or_default();
     let field = |name: &str| parsed.get(name).and_then(Value::as_str);
     let mut words = match (field("detail").or(field("title")), field("code")) {

@@ -9,11 +9,13 @@ mod logs;
 mod orders;
 mod out;
 mod pages;
+mod queues;
 mod sandbox;
 mod serve;
 mod show;
 mod terminal;
 mod tools;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -67,6 +69,8 @@ pub fn run() -> ExitCode {
         Command::Load(options) => return tools::load(options),
         Command::Sandbox(options) => sandbox::sandbox(&options),
         Command::Demo(options) => return tools::demo(&options),
+        Command::Queues(args) => queues::queues(&args),
+        Command::Worker(options) => worker::worker(&options),
         Command::Verify(args) => tools::verify(&args),
         Command::Migrate(args) => database::migrate(&args),
         Command::Backup(args) => database::backup(&args),

@@ -213,6 +213,36 @@ pub fn orders(orders: &[Value], pages: &mut Pages) -> String {
     if orders.is_empty() { "no orders".to_owned() } else { pages.page(orders.iter().map(row)) }
 }
 
+/// The task queues, a line each.
+pub fn queues(queues: &[Value]) -> String {
+    let mut table =
+        table(&["queue", "slots", "running", "backlog", "oldest wait", "rate limit", "backoff", "workers", "state"]);
+    for queue in queues {
+        let seconds = queue["oldest_wait_ms"].as_u64().unwrap_or(0) as f64 / 1e3;
+        let rate = &queue["rate_limit"];
+        let rate = if rate.is_null() {
+            "-".to_owned()
+        } else {
+            format!("{}/s, {} at once", text(&rate["per_second"]), text(&rate["burst"]))
+        };
+        let paused = queue["paused"] == true;
+        let told = Cell::new(if paused { "paused" } else { "open" });
+        let cells = [
+            text(&queue["name"]),
+            format!("{} of {}", text(&queue["slots"]), text(&queue["concurrency"])),
+            text(&queue["running"]),
+            text(&queue["backlog"]),
+            if seconds > 0.0 { format!("{seconds:.1} s") } else { "-".to_owned() },
+            rate,
+            relative(&queue["backoff_until"]),
+            text(&queue["workers"]),
+        ];
+        let told = if paused && colours() { told.fg(Color::Yellow) } else { told };
+        table.add_row(cells.map(Cell::new).into_iter().chain([told]));
+    }
+    table.to_string()
+}
+
 /// Facts, a line each.
 pub fn history(facts: &[Value], pages: &mut Pages) -> String {
     let data_max = width().map_or(DATA_MAX, |columns| columns.saturating_sub(BESIDE_DATA).max(20));

@@ -10,12 +10,13 @@ mod settings;
 mod sources;
 mod warnings;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
 
 pub use error::ConfigError;
-pub use settings::{ActivitySection, HeaderText, LogFormat, QueueSection, Retry, Settings, Time};
+pub use settings::{ActivitySection, HeaderText, LogFormat, QueueSection, RateSection, Retry, Settings, Time};
 
 use crate::activities::Activities;
 use crate::http::ServerOptions;
@@ -43,6 +44,17 @@ pub fn load(file: Option<&Path>, flags: &impl Serialize) -> Result<Config, Confi
     let sources = Sources::read(file, flags)?;
     let settings = sources.settings()?;
     check(settings).map_err(|error| sources.placed(error))
+}
+
+/// The activities alone, as an outside worker does them: those that a server leaves to outside workers as well.
+///
+/// # Errors
+/// As [`load`].
+pub fn activities(file: Option<&Path>) -> Result<Activities, ConfigError> {
+    let nothing: BTreeMap<&str, &str> = BTreeMap::new();
+    let sources = Sources::read(file, &nothing)?;
+    let settings = sources.settings()?.for_worker();
+    settings.build_activities().map_err(|error| sources.placed(error))
 }
 
 fn check(settings: Settings) -> Result<Config, ConfigError> {

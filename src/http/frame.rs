@@ -46,6 +46,7 @@ fn counter(route: &'static str, method: &Method, status: StatusCode) -> Counter 
         Method::GET => "GET",
         Method::HEAD => "HEAD",
         Method::POST => "POST",
+        Method::PATCH => "PATCH",
         _ => "other",
     };
     let class = match status.as_u16() {

@@ -14,6 +14,8 @@ pub(crate) mod orders;
 pub(crate) mod origin;
 pub(crate) mod problem;
 pub(crate) mod query;
+pub mod queue_schema;
+mod queues;
 pub(crate) mod routes;
 pub mod schema;
 mod seat;

@@ -11,7 +11,7 @@ use utoipa_swagger_ui::Config;
 
 use super::json::Fault;
 use super::problem::{Problem, ProblemBody};
-use super::{events, orders, system, workflows};
+use super::{events, orders, queues, system, workflows};
 use crate::http::orders::Outcome;
 
 const PROBLEM_TYPE: &str = "application/problem+json";
@@ -34,6 +34,13 @@ const PROBLEM_TYPE: &str = "application/problem+json";
         workflows::record,
         workflows::history,
         events::events,
+        queues::list,
+        queues::show,
+        queues::change,
+        queues::outside::poll,
+        queues::outside::complete,
+        queues::outside::fail,
+        queues::outside::heartbeat,
         system::root,
         system::healthz,
         system::readyz,
@@ -49,6 +56,7 @@ const PROBLEM_TYPE: &str = "application/problem+json";
         (name = "orders", description = "Start orders, signal them, see them"),
         (name = "operations", description = "An operator's hand"),
         (name = "workflows", description = "Any workflow, children of orders included"),
+        (name = "queues", description = "Task queues, and workers in any language"),
         (name = "system", description = "The server itself"),
     )
 )]
@@ -75,18 +83,27 @@ const OF_READS: [(&str, &str); 2] = [("404", "Unknown id"), ("422", "An invalid 
 impl Modify for Problems {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         for (path, item) in &mut document.paths.paths {
-            let PathItem { get, post, .. } = item;
-            let reads =
-                path.starts_with("/orders") || path.starts_with("/workflows") || path == "/stats" || path == "/events";
+            let PathItem { get, post, patch, .. } = item;
+            let reads = path.starts_with("/orders")
+                || path.starts_with("/workflows")
+                || path.starts_with("/api")
+                || path == "/stats"
+                || path == "/events";
             if let Some(get) = get {
                 add(get, &OF_ALL);
                 add(get, if reads { &OF_READS } else { &[] });
+            }
+            if let Some(patch) = patch {
+                add(patch, &OF_ALL);
+                add(patch, &OF_WRITES);
             }
             if let Some(post) = post {
                 add(post, &OF_ALL);
                 add(post, &OF_WRITES);
                 // Where every field is optional, so is the body.
-                if let (Some(RefOr::T(body)), false) = (&mut post.request_body, path.ends_with("/update-address")) {
+                if let (Some(RefOr::T(body)), false) =
+                    (&mut post.request_body, path.ends_with("/update-address") || path.starts_with("/api"))
+                {
                     body.required = Some(Required::False);
                 }
             }

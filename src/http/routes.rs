@@ -10,7 +10,7 @@ use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Responder};
 
 use super::frame::{Meter, framed};
 use super::problem::Problem;
-use super::{events, openapi, orders, system, workflows};
+use super::{events, openapi, orders, queues, system, workflows};
 use crate::console;
 
 /// Patterns by the path they are known under, the busiest first: the router tries them in this order.
@@ -41,6 +41,12 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(get("/workflows/{id}/history", workflows::history))
         .service(get("/workflows/{id}", workflows::record))
         .service(get("/events", events::events))
+        .service(post("/api/queues/{queue}/poll", &[], queues::outside::poll))
+        .service(post("/api/activities/{token}/complete", &[], queues::outside::complete))
+        .service(post("/api/activities/{token}/fail", &[], queues::outside::fail))
+        .service(post("/api/activities/{token}/heartbeat", &[], queues::outside::heartbeat))
+        .service(get("/api/queues", queues::list))
+        .service(get_and_patch("/api/queues/{queue}", queues::show, queues::change))
         .service(get("/stats", system::stats))
         .service(get("/policies", system::policies))
         .service(get("/healthz", system::healthz))
@@ -88,6 +94,23 @@ where
         .route(web::post().to(handler))
         .default_service(web::to(|| async { Err::<HttpResponse, _>(not_allowed("POST")) }));
     framed(resource, Meter::new(path, Method::POST))
+}
+
+/// A resource that is read, and changed in part.
+fn get_and_patch<F, A, G, B>(path: &'static str, read: F, change: G) -> impl HttpServiceFactory
+where
+    F: Handler<A>,
+    A: FromRequest + 'static,
+    F::Output: Responder + 'static,
+    G: Handler<B>,
+    B: FromRequest + 'static,
+    G::Output: Responder + 'static,
+{
+    let resource = web::resource(pattern(path))
+        .route(web::route().guard(Any(Get()).or(Head())).to(read))
+        .route(web::patch().to(change))
+        .default_service(web::to(|| async { Err::<HttpResponse, _>(not_allowed("GET, HEAD, PATCH")) }));
+    framed(resource, Meter::new(path, Method::GET))
 }
 
 fn not_allowed(methods: &'static str) -> Problem {

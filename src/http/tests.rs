@@ -265,6 +265,13 @@ async fn the_openapi_document_knows_every_route_and_every_route_is_there() {
         routes,
         [
             "GET /",
+            "POST /api/activities/{token}/complete",
+            "POST /api/activities/{token}/fail",
+            "POST /api/activities/{token}/heartbeat",
+            "GET /api/queues",
+            "GET /api/queues/{queue}",
+            "PATCH /api/queues/{queue}",
+            "POST /api/queues/{queue}/poll",
             "GET /docs",
             "GET /events",
             "GET /healthz",

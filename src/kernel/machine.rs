@@ -63,6 +63,8 @@ pub struct ActivityCall {
     pub queue: Name,
     pub idempotency_key: String,
     pub timeout_ms: u64,
+    /// Since when this attempt waits to be made.
+    pub scheduled_at: Timestamp,
     pub input: Value,
     /// It was found on disk after a restart: the call may have been made before.
     pub recovered: bool,

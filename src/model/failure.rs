@@ -77,7 +77,7 @@ impl FailureKind {
 pub struct Failure {
     pub kind: FailureKind,
     pub message: String,
-    /// How long the other side asked us to wait, in ms.
+    /// How long the other side asked us to wait, in ms; 0: it asked us to, and did not say how long.
     pub retry_after_ms: Option<u64>,
 }
 

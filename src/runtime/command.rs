@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::kernel::Rejection;
-use crate::model::{Name, PaymentId, WorkflowId};
+use crate::model::{Failure, Name, PaymentId, WorkflowId};
 use crate::store::StoreError;
 
 /// Something asked of one workflow.
@@ -26,9 +26,27 @@ pub enum Action {
         name: Name,
         payload: Value,
     },
+    /// An outside worker tells how an attempt has ended. `to`: the instance whose attempt it is, perhaps a child of the one
+    /// the command is for.
+    Report {
+        to: WorkflowId,
+        activity: Name,
+        attempt: u32,
+        outcome: Result<Value, Failure>,
+    },
     Pause,
     Resume,
     Retry,
+}
+
+impl Command {
+    /// Which instance of the family it is for.
+    pub(super) fn to(&self) -> &WorkflowId {
+        match &self.action {
+            Action::Report { to, .. } => to,
+            _ => &self.id,
+        }
+    }
 }
 
 /// A client's key for its request, and a hash of that request.

@@ -1,7 +1,7 @@
 //! The door to the engine: what the faces (HTTP, tests, demos) call.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -19,6 +19,7 @@ use super::life::{self, Life};
 use super::live::{document, passivated};
 use super::messages::{Ask, Pools, Query};
 use super::pool::Pool;
+use super::queue::{self, QueueChange, Signer};
 use super::readers::Readers;
 use super::shard::Shard;
 use super::shared::{Clock, Ids, Shared, SharedRef};
@@ -27,11 +28,11 @@ use super::{Options, journal, outcome};
 use crate::activities::Activities;
 use crate::kernel::{Document, Family, Registry};
 use crate::model::{Name, Timestamp, WorkflowId};
-use crate::store::{Queries, Store, StoreError, StoredWorkflow};
+use crate::store::{Queries, Store, StoreError, StoredQueue, StoredWorkflow};
 use crate::workflows::{order, shipping};
 
 /// The queue of activities whose own queue is not known.
-const DEFAULT_QUEUE: &str = "default";
+pub(super) const DEFAULT_QUEUE: &str = "default";
 
 /// Why an engine cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -45,15 +46,17 @@ pub enum StartError {
 /// A running engine. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 type Held = (JoinHandle<()>, Box<dyn Send>);
 
-struct Inner {
-    shared: SharedRef,
+pub(super) struct Inner {
+    pub(super) shared: SharedRef,
     shards: Vec<Addr<Shard>>,
-    pools: Vec<Addr<Pool>>,
+    pub(super) pools: BTreeMap<Name, Addr<Pool>>,
+    /// What operators changed of queues; held while a change is on its way to disk.
+    pub(super) changes: tokio::sync::Mutex<BTreeMap<Name, QueueChange>>,
     activities: Vec<String>,
     /// The id of the last event that is on disk.
     last_event: watch::Receiver<u64>,
@@ -73,7 +76,7 @@ impl Engine {
         activities: Activities,
         store: Store,
     ) -> Result<Self, StartError> {
-        let Store { journal, queries, next_key, ownership, fence } = store;
+        let Store { journal, queries, queues, secret, next_key, ownership, fence } = store;
         // Every live actor has at most one unit on its way.
         let (committed, last_event) = watch::channel(journal.last_event());
         let (door, inbox) = journal::queue(options.live_max + options.batch_max);
@@ -86,6 +89,8 @@ impl Engine {
             running: AtomicUsize::new(0),
             committing: AtomicUsize::new(0),
             ready: AtomicBool::new(false),
+            recovered_at: AtomicI64::new(0),
+            signer: Signer::new(&secret),
             draining: AtomicBool::new(false),
             fence,
             stores: Arc::new(AtomicBool::new(true)),
@@ -109,8 +114,11 @@ impl Engine {
         let named = shared.options.queues.keys().cloned().map(Name::Owned);
         let names: BTreeSet<Name> =
             named.chain([Name::Borrowed(DEFAULT_QUEUE), order::QUEUE.into(), shipping::QUEUE.into()]).collect();
+        let changes: BTreeMap<Name, QueueChange> = queues.into_iter().filter_map(change_of).collect();
         let start_pool = |name: Name| {
-            let pool = Pool::new(name.clone(), activities.clone(), shared.clone(), doors.clone());
+            let configured = queue::of(&shared.options, &name);
+            let options = changes.get(&name).map_or_else(|| configured.clone(), |change| change.on(&configured));
+            let pool = Pool::new(name.clone(), options, activities.clone(), shared.clone(), doors.clone());
             (name, Pool::start_in_arbiter(&arbiter(), move |_| pool))
         };
         let pools: BTreeMap<Name, Addr<Pool>> = names.into_iter().map(start_pool).collect();
@@ -133,7 +141,8 @@ impl Engine {
         let inner = Inner {
             shared,
             shards,
-            pools: pools.into_values().collect(),
+            pools,
+            changes: tokio::sync::Mutex::new(changes),
             activities: activities.names().map(str::to_owned).collect(),
             last_event,
             arbiters,
@@ -179,7 +188,7 @@ impl Engine {
         }
     }
 
-    async fn ask(&self, command: Command) -> Result<Answer, EngineError> {
+    pub(super) async fn ask(&self, command: Command) -> Result<Answer, EngineError> {
         let shared = &self.inner.shared;
         if shared.is_draining() {
             return Err(EngineError::Draining);
@@ -196,7 +205,10 @@ impl Engine {
     }
 
     /// The answer that was given under a key before.
-    async fn first_answer(&self, key: &IdempotencyKey) -> Result<Option<Result<Answer, EngineError>>, EngineError> {
+    pub(super) async fn first_answer(
+        &self,
+        key: &IdempotencyKey,
+    ) -> Result<Option<Result<Answer, EngineError>>, EngineError> {
         let name = key.key.clone();
         let Some(stored) = self.read(move |q| q.answer(&name)).await? else { return Ok(None) };
         if stored.fingerprint != key.fingerprint {
@@ -246,7 +258,7 @@ impl Engine {
         Ok((text, root.state_name().to_owned(), root.is_terminal()))
     }
 
-    fn family(&self, rows: &[StoredWorkflow]) -> Result<Family, EngineError> {
+    pub(super) fn family(&self, rows: &[StoredWorkflow]) -> Result<Family, EngineError> {
         let restored = super::restore(&self.inner.shared.registry, rows);
         restored.map_err(corrupt)?.ok_or(EngineError::NotFound)
     }
@@ -363,7 +375,7 @@ impl Engine {
             quiet = if busy == 0 { quiet + 1 } else { 0 };
             sleep(Duration::from_millis(10)).await;
         }
-        for pool in &self.inner.pools {
+        for pool in self.inner.pools.values() {
             pool.do_send(super::pool::Stop);
         }
         shared.journal.stop();
@@ -384,8 +396,19 @@ impl Engine {
     }
 }
 
-/// A shard's mailbox is full, or it is gone.
-fn refused<T>(error: SendError<T>) -> EngineError {
+/// One that cannot be read is left out: the queue runs as it is configured.
+fn change_of(stored: StoredQueue) -> Option<(Name, QueueChange)> {
+    match serde_json::from_str(&stored.change) {
+        Ok(change) => Some((Name::Owned(stored.name), change)),
+        Err(error) => {
+            tracing::error!(queue = stored.name, %error, "what was changed of a queue cannot be read");
+            None
+        }
+    }
+}
+
+/// A mailbox is full, or its actor is gone.
+pub(super) fn refused<T>(error: SendError<T>) -> EngineError {
     match error {
         SendError::Full(_) => EngineError::Overloaded { what: "requests", retry_after_s: 1 },
         SendError::Closed(_) => EngineError::Draining,

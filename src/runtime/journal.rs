@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use actix::Recipient;
 use metrics::{counter, histogram};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::messages::Acks;
 use crate::model::{Timestamp, WorkflowId};
-use crate::store::{Fence, Journal, StoreError, Unit, Verdict};
+use crate::store::{Fence, Journal, StoreError, StoredQueue, Unit, Verdict};
 
 /// Between two words about the same outage.
 const SAY_AGAIN_AFTER: Duration = Duration::from_secs(10);
@@ -39,6 +39,7 @@ pub(super) struct Ack {
 enum Order {
     Append(Request),
     Forget(Timestamp),
+    PutQueue(StoredQueue, oneshot::Sender<Result<(), StoreError>>),
     Stop,
 }
 
@@ -60,6 +61,14 @@ impl JournalDoor {
     pub fn forget_answers(&self, before: Timestamp) {
         // If the queue is full this can wait for the next time.
         let _full = self.queue.try_send(Order::Forget(before));
+    }
+
+    /// Keeps a change of a queue; told when it is on disk, or dropped where the writer does not take it.
+    pub fn put_queue(&self, queue: StoredQueue) -> oneshot::Receiver<Result<(), StoreError>> {
+        let (done, kept) = oneshot::channel();
+        // What is not taken is dropped with its sender, which tells whoever waits.
+        let _full = self.queue.try_send(Order::PutQueue(queue, done));
+        kept
     }
 
     pub fn stop(&self) {
@@ -132,6 +141,10 @@ impl Writer {
                 match order {
                     Order::Append(request) => batch.push(request),
                     Order::Forget(before) => forget = Some(before),
+                    Order::PutQueue(queue, done) => {
+                        // Whoever asked may have gone; it is kept all the same.
+                        let _gone = done.send(self.journal.put_queue(&queue));
+                    }
                     Order::Stop => stop = true,
                 }
                 if batch.len() < self.batch_max && !stop {

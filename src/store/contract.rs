@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use crate::kernel::{Commit, Cx, Family, IdSource, Input, Policies, Registry, Stepped};
 use crate::model::{Key, OrderId, RunId, Timestamp, WorkflowId};
 use crate::store::{
-    Conflict, EventsOf, OrderFilter, Sort, SortField, Store, StoreError, StoredAnswer, StoredEvent, Unit, Verdict,
+    Conflict, EventsOf, OrderFilter, Sort, SortField, Store, StoreError, StoredAnswer, StoredEvent, StoredQueue, Unit,
+    Verdict,
 };
 use crate::workflows;
 
@@ -103,6 +104,50 @@ pub fn suite(open: &dyn Fn(&str) -> Store) {
     answers_are_kept_and_forgotten(open("answers"));
     events_are_numbered_without_gaps_over_all_histories(open);
     a_batch_of_many_orders_is_counted_right(open("several"));
+    what_is_outstanding_is_told_by_queue(open("outstanding"));
+    what_was_changed_of_queues_and_the_secret_survive(open);
+}
+
+fn what_is_outstanding_is_told_by_queue(mut store: Store) {
+    let maker = Maker::new(store.next_key);
+    assert_eq!(store.queries.outstanding().unwrap(), []);
+    let mut oldest = BTreeMap::new();
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for (n, steps) in [0, 2, 4, 4, 5, 20].into_iter().enumerate() {
+        let (mut family, first) = maker.start(&format!("o-{n}"), &format!("p-{n}"));
+        store.journal.append(&[first]).unwrap();
+        for _ in 0..steps {
+            if !family.root().machine.is_terminal() {
+                let (next, unit) = maker.advance(&family);
+                store.journal.append(&[unit]).unwrap();
+                family = next;
+            }
+        }
+        for call in family.outstanding() {
+            *counts.entry(call.queue.to_string()).or_default() += 1;
+            let first = oldest.entry(call.queue.to_string()).or_insert(call.scheduled_at);
+            *first = (*first).min(call.scheduled_at);
+        }
+    }
+    assert!(counts.len() > 1, "{counts:?}");
+    let loads = store.queries.outstanding().unwrap();
+    assert_eq!(loads.iter().map(|load| (load.queue.clone(), load.calls)).collect::<BTreeMap<_, _>>(), counts);
+    assert_eq!(loads.into_iter().map(|load| (load.queue, load.oldest)).collect::<BTreeMap<_, _>>(), oldest);
+}
+
+fn what_was_changed_of_queues_and_the_secret_survive(open: &dyn Fn(&str) -> Store) {
+    let queue = |name: &str, change: &str| StoredQueue { name: name.to_owned(), change: change.to_owned() };
+    let mut store = open("queues");
+    let secret = store.secret.clone();
+    assert!(secret.len() >= 32 && store.queues.is_empty());
+    for kept in [queue("b", "{}"), queue("a", "{\"paused\":true}"), queue("b", "{\"paused\":false}")] {
+        store.journal.put_queue(&kept).unwrap();
+    }
+    drop(store);
+    let store = open("queues");
+    assert_eq!(store.queues, [queue("a", "{\"paused\":true}"), queue("b", "{\"paused\":false}")]);
+    assert_eq!(store.secret, secret);
+    assert_ne!(open("another").secret, secret);
 }
 
 fn a_whole_life_is_read_back_as_it_was_written(mut store: Store) {

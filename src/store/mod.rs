@@ -105,6 +105,29 @@ pub trait Journal: Send {
 
     /// The running number of the last event that was committed; 0 where there is none.
     fn last_event(&self) -> u64;
+
+    /// Keeps what an operator changed of a queue, in place of what was kept of it; durable on return.
+    ///
+    /// # Errors
+    /// [`StoreError`]: it is not kept.
+    fn put_queue(&mut self, queue: &StoredQueue) -> Result<(), StoreError>;
+}
+
+/// What an operator changed of a task queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredQueue {
+    pub name: String,
+    /// The change as JSON; the host's to read.
+    pub change: String,
+}
+
+/// Calls of a queue that are on disk without a result: those under way and those that wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueLoad {
+    pub queue: String,
+    pub calls: usize,
+    /// When the oldest of them was scheduled.
+    pub oldest: Timestamp,
 }
 
 /// One instance as it is stored.
@@ -249,6 +272,25 @@ pub trait Queries: Send + Sync {
     /// [`StoreError`] where the database is not available.
     fn payment(&self, order: &WorkflowId) -> Result<Option<StoredPayment>, StoreError>;
 
+    /// What operators changed of queues.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is not available.
+    fn queues(&self) -> Result<Vec<StoredQueue>, StoreError>;
+
+    /// A text that only this database knows, to sign with; it stays the same as long as the database is there.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is not available.
+    fn secret(&self) -> Result<String, StoreError>;
+
+    /// The calls outstanding of each queue, out of the instances that are due at once. Reads each of their snapshots: for
+    /// a look, not for the hot path.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is not available.
+    fn outstanding(&self) -> Result<Vec<QueueLoad>, StoreError>;
+
     /// Instances with a key greater than `after`, by key; for checks that read everything.
     ///
     /// # Errors
@@ -260,6 +302,10 @@ pub trait Queries: Send + Sync {
 pub struct Store {
     pub journal: Box<dyn Journal>,
     pub queries: Arc<dyn Queries>,
+    /// What operators changed of queues.
+    pub queues: Vec<StoredQueue>,
+    /// A text that only this database knows, to sign with; it stays the same as long as the database is there.
+    pub secret: String,
     /// The first key that is free.
     pub next_key: Key,
     /// Keeps the database ours; released when dropped.

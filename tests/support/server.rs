@@ -266,6 +266,20 @@ impl Server {
         self.line.post(path, body).unwrap_or_else(|e| panic!("POST {path}: {e}\n{}", self.log()))
     }
 
+    /// # Panics
+    /// If there is no whole answer.
+    pub fn patch(&self, path: &str, body: &Value) -> Response {
+        let answer = client::request(self.line.address(), "PATCH", path, &[], Some(body));
+        answer.unwrap_or_else(|e| panic!("PATCH {path}: {e}\n{}", self.log()))
+    }
+
+    /// A command of the same binary that talks to this server.
+    pub fn ordain(&self, name: &str) -> Command {
+        let mut command = self.command(name);
+        command.env("ORDAIN_URL", self.url());
+        command
+    }
+
     /// The whole history of a workflow, page by page. `path`: `/orders/o-1` or `/workflows/o-1/shipping/1`.
     pub fn history(&self, path: &str) -> Vec<Value> {
         let mut events: Vec<Value> = Vec::new();

@@ -84,6 +84,18 @@ CREATE TABLE owner (
 ) WITH (fillfactor = 20);
 INSERT INTO owner (id, epoch) VALUES (1, 0);
 
+-- What operators changed of task queues while they ran, as JSON; it stands above the configuration.
+CREATE TABLE queues (
+    name   TEXT PRIMARY KEY,
+    change TEXT NOT NULL
+);
+
+-- What only this database knows: the key under which lease tokens are signed.
+CREATE TABLE secrets (
+    name  TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+);
+
 -- For people.
 CREATE FUNCTION ordain_time(ms BIGINT) RETURNS TEXT LANGUAGE sql IMMUTABLE AS
     $$ SELECT to_char(to_timestamp(ms / 1000.0) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') $$;

@@ -36,7 +36,9 @@ impl Load {
     pub fn for_action(action: &Action) -> Self {
         match action {
             Action::Start { .. } => Self::Fresh,
-            Action::Signal { .. } | Action::Pause | Action::Resume | Action::Retry => Self::FromStore,
+            Action::Signal { .. } | Action::Report { .. } | Action::Pause | Action::Resume | Action::Retry => {
+                Self::FromStore
+            }
         }
     }
 }
@@ -263,7 +265,7 @@ impl WorkflowActor {
             },
             (Work::Input { .. }, None) if self.absent => return Computed::NotFound,
             (Work::Input { .. }, None) => return Computed::Unread,
-            (Work::Command(command), Some(family)) => family.step(&self.id, &input_of(command), &cx),
+            (Work::Command(command), Some(family)) => family.step(command.to(), &input_of(command), &cx),
             (Work::Input { to, input }, Some(family)) => family.step(to, input, &cx),
         };
         match stepped {
@@ -275,7 +277,7 @@ impl WorkflowActor {
     fn process(&mut self, envelope: Envelope, ctx: &mut Context<Self>) {
         let computed = catch_unwind(AssertUnwindSafe(|| {
             let computed = self.compute(&envelope.work);
-            let answered = envelope.reply.is_some();
+            let answered = envelope.wants_document();
             let document = match &computed {
                 Computed::Step(Stepped::Changed { next, .. }) if answered => self.document(next, self.waiting()),
                 Computed::Step(Stepped::Unchanged) if answered => {
@@ -349,6 +351,13 @@ fn input_of(command: &Command) -> Input {
             Input::Signal { name: START_AGAIN.into(), payload: json!({ "fingerprint": fingerprint }) }
         }
         Action::Signal { name, payload } => Input::Signal { name: name.clone(), payload: payload.clone() },
+        Action::Report { activity, attempt, outcome, .. } => {
+            let (activity, attempt) = (activity.clone(), *attempt);
+            match outcome.clone() {
+                Ok(result) => Input::ActivityCompleted { activity, attempt, result },
+                Err(failure) => Input::ActivityFailed { activity, attempt, failure },
+            }
+        }
         Action::Pause => Input::Pause,
         Action::Resume => Input::Resume,
         Action::Retry => Input::Retry,

@@ -13,7 +13,7 @@ use crate::kernel::Transition;
 use crate::model::Timestamp;
 use crate::store::batch::{Asked, Taken, gains, stored};
 use crate::store::sql::schema::{answers, payments, transitions, workflows};
-use crate::store::{Journal, StoreError, StoredAnswer, Unit, Verdict};
+use crate::store::{Journal, StoreError, StoredAnswer, StoredQueue, Unit, Verdict};
 
 /// After a connection could not be made, the next is not tried for this long.
 const RECONNECT_AFTER: Duration = Duration::from_millis(200);
@@ -179,6 +179,25 @@ impl Journal for PostgresJournal {
 
     fn last_event(&self) -> u64 {
         u64::try_from(self.next_fact - 1).unwrap_or(0)
+    }
+
+    fn put_queue(&mut self, queue: &StoredQueue) -> Result<(), StoreError> {
+        use crate::store::sql::schema::queues as q;
+        let mut c = self.connection()?;
+        let epoch = self.epoch;
+        // A commit whose answer is lost is made again by whoever asked: it says the same.
+        c.transaction(|c| {
+            let owner = diesel::sql_query("SELECT epoch AS n FROM owner WHERE id = 1 FOR KEY SHARE");
+            if owner.get_result::<N>(c)?.n != epoch {
+                return Err(StoreError::NotOwner);
+            }
+            let row = (q::name.eq(&queue.name), q::change.eq(&queue.change));
+            let put = diesel::insert_into(q::table).values(row).on_conflict(q::name).do_update();
+            put.set(q::change.eq(diesel::upsert::excluded(q::change))).execute(c)?;
+            Ok(())
+        })?;
+        self.connection = Some(c);
+        Ok(())
     }
 }
 

@@ -5,10 +5,12 @@
 mod connection;
 mod error;
 mod events;
+mod kept;
 mod list;
 mod queries;
 pub mod schema;
 
 pub use connection::{Any, Connect, pool};
 pub use error::classify;
+pub use kept::make_secret;
 pub use queries::SqlQueries;

@@ -10,11 +10,12 @@ use diesel::sql_types::{BigInt, Bool};
 use super::connection::{Any, Connect};
 use super::error::classify;
 use super::schema::{AnswerRead, PaymentRead, WorkflowRead, answers, payments, state_counts, transitions, workflows};
-use super::{events, list};
+use super::{events, kept, list};
 use crate::kernel::FactRecord;
 use crate::model::{Key, Timestamp, WorkflowId};
 use crate::store::{
-    Due, EventsOf, OrderFilter, Page, Queries, StoreError, StoredAnswer, StoredEvent, StoredFact, StoredPayment,
+    Due, EventsOf, OrderFilter, Page, Queries, QueueLoad, StoreError, StoredAnswer, StoredEvent, StoredFact,
+    StoredPayment, StoredQueue,
     StoredWorkflow,
 };
 
@@ -182,6 +183,18 @@ impl Queries for SqlQueries {
             row.first(c).optional().map_err(classify)
         })?;
         Ok(row.map(Into::into))
+    }
+
+    fn queues(&self) -> Result<Vec<StoredQueue>, StoreError> {
+        self.with(kept::queues)
+    }
+
+    fn secret(&self) -> Result<String, StoreError> {
+        self.with(kept::secret)
+    }
+
+    fn outstanding(&self) -> Result<Vec<QueueLoad>, StoreError> {
+        self.with(kept::outstanding)
     }
 
     fn scan(&self, after: Key, limit: usize) -> Result<Vec<StoredWorkflow>, StoreError> {

@@ -13,7 +13,7 @@ use crate::store::sql::classify;
 use crate::store::sql::schema::{
     AnswerRow, PaymentRowNew, TransitionRow, WorkflowRow, answers, owner, payments, transitions, workflows,
 };
-use crate::store::{Journal, StoreError, Unit, Verdict};
+use crate::store::{Journal, StoreError, StoredQueue, Unit, Verdict};
 
 /// Rows in one statement; 18 binds a row stay well below SQLite's 32,766.
 const ROWS_MAX: usize = 1_000;
@@ -80,6 +80,20 @@ impl Journal for SqliteJournal {
 
     fn last_event(&self) -> u64 {
         u64::try_from(self.next_fact - 1).unwrap_or(0)
+    }
+
+    fn put_queue(&mut self, queue: &StoredQueue) -> Result<(), StoreError> {
+        use crate::store::sql::schema::queues as q;
+        let epoch = self.epoch;
+        let connection = self.connection()?;
+        let kept = connection.immediate_transaction(|c| {
+            still_ours(c, epoch)?;
+            let row = (q::name.eq(&queue.name), q::change.eq(&queue.change));
+            let put = diesel::insert_into(q::table).values(row).on_conflict(q::name).do_update();
+            put.set(q::change.eq(excluded(q::change))).execute(c).map(|_| ()).map_err(classify)
+        });
+        self.forget_broken(&kept);
+        kept
     }
 }
 
