@@ -6,6 +6,7 @@
 mod chaos;
 mod http;
 mod simulated;
+mod sum_numbers;
 mod validate;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ pub use chaos::{Chaos, ChaosMode};
 pub(crate) use http::new_client;
 pub use http::{HttpActivity, SettingError};
 pub use simulated::{DECLINED, Simulated};
+pub use sum_numbers::SumNumbers;
 pub use validate::{Receive, Validate};
 
 use futures_util::future::LocalBoxFuture;
@@ -22,7 +24,7 @@ use serde_json::Value;
 
 use crate::kernel::ActivityCall;
 use crate::model::Failure;
-use crate::workflows::{order::activity, shipping};
+use crate::workflows::{job, order::activity, shipping};
 
 /// Something a workflow can have done. Shared by the arbiters of a pool; each call runs on one of them, so its future
 /// need not be `Send`. It must not block, and is dropped when its timeout is over.
@@ -80,13 +82,16 @@ const OUTSIDE: [(&str, &str); 4] = [
     (shipping::DISPATCH, "carrier_ref"),
 ];
 
-/// The activities of an order: over HTTP where an address is set, simulated otherwise; chaos around all of them.
+/// The activities of orders and jobs: over HTTP where an address is set, simulated otherwise; chaos around all of them.
 ///
 /// # Errors
 /// [`SetupError`] names the activity whose settings cannot be used.
 pub fn build(settings: &BTreeMap<String, ActivitySettings>, chaos: Chaos) -> Result<Activities, SetupError> {
-    let inside: [(&str, Arc<dyn Activity>); 2] =
-        [(activity::RECEIVE, Arc::new(Receive)), (activity::VALIDATE, Arc::new(Validate))];
+    let inside: [(&str, Arc<dyn Activity>); 3] = [
+        (activity::RECEIVE, Arc::new(Receive)),
+        (activity::VALIDATE, Arc::new(Validate)),
+        (job::SUM, Arc::new(SumNumbers)),
+    ];
     for (name, setting) in settings {
         let outside = OUTSIDE.iter().any(|(known, _)| known == name);
         if !outside && !inside.iter().any(|(known, _)| known == name) {

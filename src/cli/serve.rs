@@ -12,6 +12,7 @@ use crate::activities::Activities;
 use crate::config::{self, Config, ConfigError};
 use crate::runtime::{Engine, Options};
 use crate::store::{self, Location, OpenError, Store};
+use crate::workflows::job;
 use crate::{http, telemetry, workflows};
 
 /// Between two looks of a process that stands by.
@@ -33,7 +34,7 @@ impl From<OpenError> for CliError {
 }
 
 pub fn serve(args: &ServeArgs) -> Result<(), CliError> {
-    let Config { settings, engine: engine_options, server: mut server_options, location, activities, warnings } =
+    let Config { settings, engine: mut engine_options, server: mut server_options, location, activities, warnings } =
         config::load(args.config.as_deref(), args)?;
     let usage = |e: telemetry::TelemetryError| CliError::Usage(e.to_string());
     telemetry::logs(&settings.log_level, settings.log_format).map_err(usage)?;
@@ -41,6 +42,8 @@ pub fn serve(args: &ServeArgs) -> Result<(), CliError> {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
+    // Every kind of work has a pool of its own, so that one does not wait for another.
+    engine_options.queues.entry(job::QUEUE.to_owned()).or_default();
     let grace = Duration::from_secs_f64(settings.shutdown_seconds.clamp(0.0, 3_600.0));
     let first = first(store::open(&location, engine_options.readers))?;
     let house = House { location, options: engine_options, activities, seat: http::Seat::default(), grace };

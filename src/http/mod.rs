@@ -5,8 +5,10 @@
 //! request is answered within the request timeout.
 
 pub(crate) mod body;
+mod cancel;
 pub(crate) mod fingerprint;
 pub(crate) mod frame;
+mod jobs;
 pub(crate) mod json;
 mod openapi;
 mod orders;
@@ -15,6 +17,7 @@ pub(crate) mod query;
 mod routes;
 pub mod schema;
 mod seat;
+mod seek;
 mod server;
 mod site;
 mod system;

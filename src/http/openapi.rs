@@ -11,7 +11,7 @@ use utoipa_swagger_ui::Config;
 
 use super::json::Fault;
 use super::problem::{Problem, ProblemBody};
-use super::{orders, system, workflows};
+use super::{jobs, orders, system, workflows};
 use crate::http::orders::Outcome;
 
 const PROBLEM_TYPE: &str = "application/problem+json";
@@ -31,6 +31,10 @@ const PROBLEM_TYPE: &str = "application/problem+json";
         orders::operate::retry,
         orders::operate::pause,
         orders::operate::resume,
+        jobs::start::start,
+        jobs::status::status,
+        jobs::list::list,
+        jobs::cancel::cancel,
         workflows::record,
         workflows::history,
         system::root,
@@ -47,6 +51,7 @@ const PROBLEM_TYPE: &str = "application/problem+json";
     tags(
         (name = "orders", description = "Start orders, signal them, see them"),
         (name = "operations", description = "An operator's hand"),
+        (name = "jobs", description = "Sums of numbers"),
         (name = "workflows", description = "Any workflow, children of orders included"),
         (name = "system", description = "The server itself"),
     )
@@ -66,7 +71,7 @@ const OF_WRITES: [(&str, &str); 8] = [
     ("413", "The body is over the limit"),
     ("415", "The body is not JSON"),
     ("422", "Well-formed but invalid; `errors` has every fault"),
-    ("429", "Too many requests for this order; see Retry-After"),
+    ("429", "Too many requests for this one; see Retry-After"),
 ];
 const OF_READS: [(&str, &str); 2] = [("404", "Unknown id"), ("422", "An invalid id or parameter")];
 
@@ -74,7 +79,7 @@ impl Modify for Problems {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         for (path, item) in &mut document.paths.paths {
             let PathItem { get, post, .. } = item;
-            let reads = path.starts_with("/orders") || path.starts_with("/workflows") || path == "/stats";
+            let reads = ["/orders", "/jobs", "/workflows", "/stats"].iter().any(|start| path.starts_with(start));
             if let Some(get) = get {
                 add(get, &OF_ALL);
                 add(get, if reads { &OF_READS } else { &[] });
@@ -83,7 +88,8 @@ impl Modify for Problems {
                 add(post, &OF_ALL);
                 add(post, &OF_WRITES);
                 // Where every field is optional, so is the body.
-                if let (Some(RefOr::T(body)), false) = (&mut post.request_body, path.ends_with("/update-address")) {
+                let needed = ["/update-address", "/jobs"].iter().any(|end| path.ends_with(end));
+                if let (Some(RefOr::T(body)), false) = (&mut post.request_body, needed) {
                     body.required = Some(Required::False);
                 }
             }

@@ -298,6 +298,94 @@ pub struct ListParams {
     pub cursor: Option<String>,
 }
 
+/// A job. Unknown fields and options are refused.
+#[derive(ToSchema, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"input": {"numbers": [10, 20, 30]}, "options": {"fail_first_attempt": true}}))]
+pub struct JobBody {
+    pub input: JobInput,
+    pub options: Option<JobOptions>,
+}
+
+#[derive(ToSchema, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobInput {
+    /// Integers of any size, and floats; each must be finite as a float of 64 bits.
+    #[schema(max_items = 100_000, example = json!([10, 20, 30]))]
+    pub numbers: Vec<f64>,
+}
+
+#[derive(ToSchema, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobOptions {
+    /// The first attempt fails on purpose.
+    pub fail_first_attempt: Option<bool>,
+}
+
+#[derive(ToSchema, Deserialize)]
+pub struct JobStarted {
+    pub job_id: String,
+    pub status: JobStatus,
+}
+
+#[derive(ToSchema, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobStatus {
+    Running,
+    Completed,
+    Failed,
+    Cancelled,
+}
+
+#[derive(ToSchema, Deserialize)]
+pub struct JobSum {
+    /// Exact where all numbers are integers, digit by digit.
+    #[schema(example = json!(60))]
+    pub sum: f64,
+}
+
+#[derive(ToSchema, Deserialize)]
+#[schema(example = json!({
+    "job_id": "job-0193e3a4-7a6c-7cc0-8000-3b1f5d7e9a42", "run_id": "0193e3a4-7a6c-7cc0-8000-3b1f5d7e9a43",
+    "status": "completed", "result": {"sum": 60}, "attempts_taken": 2, "error": null,
+    "created_at": "2026-01-01T00:00:00.000Z", "completed_at": "2026-01-01T00:00:00.120Z"
+}))]
+pub struct JobDocument {
+    pub job_id: String,
+    pub run_id: String,
+    pub status: JobStatus,
+    pub result: Option<JobSum>,
+    pub attempts_taken: u32,
+    /// Why it failed.
+    pub error: Option<ErrorView>,
+    #[schema(format = DateTime)]
+    pub created_at: String,
+    /// When it ended, however.
+    #[schema(format = DateTime)]
+    pub completed_at: Option<String>,
+}
+
+#[derive(ToSchema, Deserialize)]
+pub struct JobList {
+    pub jobs: Vec<JobDocument>,
+    /// The `cursor` of the next page; null: this was the last.
+    pub next_cursor: Option<String>,
+}
+
+/// Filters of a list of jobs or tasks.
+#[derive(IntoParams, Deserialize)]
+#[into_params(parameter_in = Query)]
+pub struct KindListParams {
+    /// `running`, `completed`, `failed`, `cancelled`; several with commas. `status` is another name of it.
+    #[param(example = "running,failed")]
+    pub state: Option<String>,
+    /// 1 to 500, 50 by default.
+    #[param(minimum = 1, maximum = 500)]
+    pub limit: Option<u32>,
+    /// The `next_cursor` of the page before.
+    pub cursor: Option<String>,
+}
+
 #[derive(ToSchema, Deserialize)]
 pub struct Stats {
     /// Every state, zero included.

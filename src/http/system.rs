@@ -15,7 +15,7 @@ use super::problem::Problem;
 use super::query::Query;
 use super::schema::{Health, Root, Stats};
 use super::site::by;
-use crate::workflows::order;
+use crate::workflows::{job, order};
 
 /// How long the database may take to answer a readiness probe.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
@@ -59,7 +59,8 @@ pub async fn stats(req: HttpRequest, site: Data<Site>) -> Outcome {
     let mut kinds = by(site.deadline(), read).await?;
     let mut orders: BTreeMap<String, i64> = STATES.iter().map(|state| ((*state).to_owned(), 0)).collect();
     orders.extend(kinds.remove(order::KIND).unwrap_or_default());
-    let jobs = kinds.remove("job").unwrap_or_default();
+    let mut jobs: BTreeMap<String, i64> = job::STATES.iter().map(|state| ((*state).to_owned(), 0)).collect();
+    jobs.extend(kinds.remove(job::KIND).unwrap_or_default());
     let tasks = kinds.remove("task").unwrap_or_default();
     Ok(send(HttpResponse::Ok(), json!({"orders": orders, "jobs": jobs, "tasks": tasks}).to_string()))
 }
@@ -74,10 +75,11 @@ pub async fn policies(req: HttpRequest, site: Data<Site>) -> Outcome {
     Ok(send(HttpResponse::Ok(), site.engine()?.describe().to_string()))
 }
 
-const LINKS: [(&str, &str); 7] = [
+const LINKS: [(&str, &str); 8] = [
     ("docs", "/docs/"),
     ("openapi", "/openapi.json"),
     ("orders", "/orders"),
+    ("jobs", "/jobs"),
     ("stats", "/stats"),
     ("metrics", "/metrics"),
     ("health", "/healthz"),

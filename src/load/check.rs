@@ -155,7 +155,8 @@ pub fn check(
                     found.breach(row.id, row.what);
                 }
             }
-            let events = sql_query("SELECT CAST(coalesce(sum(n), 0) AS BIGINT) AS n FROM load_events").get_result::<Counted>(c)?;
+            let events = sql_query("SELECT CAST(coalesce(sum(n), 0) AS BIGINT) AS n FROM load_events")
+                .get_result::<Counted>(c)?;
             found.events = u64::try_from(events.n).unwrap_or_default();
             if let Some(stats) = stats {
                 let query = "SELECT state, count(*) AS n FROM orders GROUP BY state";

@@ -143,7 +143,8 @@ fn parcels_too_many_too_few_and_left_behind_are_found() {
 fn statistics_that_differ_from_the_rows_are_found() {
     let world = World::new();
     let stats = |completed| BTreeMap::from([("completed".to_owned(), completed), ("cancelled".to_owned(), 1)]);
-    let found = |stats| check(&Location::Sqlite(world.path()), &world.orders, &world.tally, Some(&stats)).unwrap().first;
+    let found =
+        |stats| check(&Location::Sqlite(world.path()), &world.orders, &world.tally, Some(&stats)).unwrap().first;
     assert_eq!(found(stats(2)).len(), 1, "the failed one is not counted there");
     assert_eq!(found(stats(3))[0].what, "says 3 completed where SQL counts 2");
 }
@@ -166,6 +167,9 @@ fn the_check_changes_nothing_and_says_when_there_is_nothing_to_read() {
     world.check();
     assert_eq!(std::fs::read(world.path()).unwrap(), before);
     let missing = world.folder.path().join("missing.db");
-    assert!(matches!(check(&Location::Sqlite(missing.clone()), &world.orders, &world.tally, None), Err(LoadError::Check(_))));
+    assert!(matches!(
+        check(&Location::Sqlite(missing.clone()), &world.orders, &world.tally, None),
+        Err(LoadError::Check(_))
+    ));
     assert!(!missing.exists());
 }

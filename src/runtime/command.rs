@@ -10,6 +10,8 @@ use crate::store::StoreError;
 #[derive(Debug, Clone)]
 pub struct Command {
     pub id: WorkflowId,
+    /// The group of kinds it is asked of: a workflow of another group is not found under this id.
+    pub group: &'static str,
     pub action: Action,
     pub idempotency: Option<IdempotencyKey>,
 }

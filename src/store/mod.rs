@@ -17,8 +17,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use fence::Fence;
+pub use filter::{Cursor, KindFilter, KindPage, OrderFilter, Page, Sort, SortField};
 pub use sql::Any;
-pub use filter::{Cursor, OrderFilter, Page, Sort, SortField};
 
 use crate::kernel::{FactRecord, Transition};
 use crate::model::{Key, PaymentId, RunId, Timestamp, WorkflowId};
@@ -177,6 +177,12 @@ pub trait Queries: Send + Sync {
     /// [`StoreError`] where the database is not available.
     fn orders(&self, filter: &OrderFilter) -> Result<Page, StoreError>;
 
+    /// A page of workflows by kind.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is not available.
+    fn of_kinds(&self, filter: &KindFilter) -> Result<KindPage, StoreError>;
+
     /// How many instances there are, by kind and state; exactly what counting the rows gives.
     ///
     /// # Errors
@@ -287,9 +293,7 @@ impl Location {
                 bad("the database URL sqlite:// lacks a path, as in sqlite://ordain.db".into())
             }
             "sqlite" => Ok(Self::Sqlite(rest.into())),
-            "postgres" | "postgresql" => {
-                Ok(Self::Postgres(format!("postgresql://{rest}")))
-            }
+            "postgres" | "postgresql" => Ok(Self::Postgres(format!("postgresql://{rest}"))),
             "mysql" | "mariadb" => bad("MySQL is not supported; use sqlite://PATH or postgres://…".into()),
             other => {
                 bad(format!("the database URL has the unknown scheme {other:?}; use sqlite://PATH or postgres://…"))

@@ -43,22 +43,47 @@ pub fn request(
     headers: &[(&str, &str)],
     body: Option<&Value>,
 ) -> io::Result<Response> {
+    let text = body.map(Value::to_string);
+    let bytes = text.as_deref().map(str::as_bytes);
+    send(address, method, path, headers, bytes)
+}
+
+/// The same with a body as it is, number by number.
+///
+/// # Errors
+/// As [`request`].
+pub fn raw(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> io::Result<Response> {
+    send(address, method, path, headers, Some(body))
+}
+
+fn send(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Option<&[u8]>,
+) -> io::Result<Response> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
     stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
     stream.set_nodelay(true)?;
-    let body = body.map(Value::to_string);
     let mut text = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
     for (name, value) in headers {
         text += &format!("{name}: {value}\r\n");
     }
-    if let Some(body) = &body {
+    if let Some(body) = body {
         text += &format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
     } else if method != "GET" {
         text += "content-length: 0\r\n";
     }
     text += "\r\n";
-    text += body.as_deref().unwrap_or_default();
     stream.write_all(text.as_bytes())?;
+    stream.write_all(body.unwrap_or_default())?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;
     parse(&bytes).ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "no whole answer"))

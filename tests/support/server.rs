@@ -144,7 +144,7 @@ impl Server {
         let log = File::options().create(true).append(true).open(self.log_file()).unwrap();
         self.command("serve")
             .args(["--bind", &self.line.address().to_string(), "--database-url", self.database_url()])
-            .args(["--log-level", "warn"])
+            .args(["--log-level", "warn"].iter().filter(|_| !self.args.iter().any(|arg| arg == "--log-level")))
             .args(&self.args)
             .envs(self.env.iter().cloned())
             .stdin(Stdio::null())

@@ -52,9 +52,9 @@ impl PostgresJournal {
         if self.failed_at.is_some_and(|at| at.elapsed() < RECONNECT_AFTER) {
             return Err(StoreError::Unavailable("the connection was lost".to_owned()));
         }
-        connect(&self.address).inspect_err(|_| self.failed_at = Some(Instant::now())).map_err(|e| {
-            StoreError::Unavailable(e.to_string().lines().next().unwrap_or_default().to_owned())
-        })
+        connect(&self.address)
+            .inspect_err(|_| self.failed_at = Some(Instant::now()))
+            .map_err(|e| StoreError::Unavailable(e.to_string().lines().next().unwrap_or_default().to_owned()))
     }
 
     /// Finds out about a commit that got no answer, if there is one: whether it took place. The lock on the owner's

@@ -113,7 +113,9 @@ fn renew(address: &Address, connection: &mut Option<PgConnection>, epoch: i64) -
         Some(c) => c,
         None => connection.insert(address.connect().map_err(|e| e.to_string())?),
     };
-    let renewed = diesel::sql_query("UPDATE owner SET renewed_at = clock_timestamp(), session = pg_backend_pid() WHERE id = 1 AND epoch = $1");
+    let renewed = diesel::sql_query(
+        "UPDATE owner SET renewed_at = clock_timestamp(), session = pg_backend_pid() WHERE id = 1 AND epoch = $1",
+    );
     renewed.bind::<BigInt, _>(epoch).execute(c).map(|rows| rows == 1).map_err(|e| e.to_string())
 }
 

@@ -154,7 +154,8 @@ fn queries(address: &Arc<Address>, readers: usize) -> Result<Arc<dyn Queries>, O
     let to = Arc::clone(address);
     let connect = move || {
         let mut c = to.connect()?;
-        c.batch_execute("SET default_transaction_read_only = on").map_err(ConnectionError::CouldntSetupConfiguration)?;
+        c.batch_execute("SET default_transaction_read_only = on")
+            .map_err(ConnectionError::CouldntSetupConfiguration)?;
         Ok(Any::Postgres(c))
     };
     let pool = pool(Connect(Box::new(connect)), readers, READ_WAIT);

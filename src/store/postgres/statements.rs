@@ -53,13 +53,15 @@ pub fn transitions(c: &mut PgConnection, all: &[&Transition], mut next_fact: i64
         ids.push(next_fact);
         next_fact += i64::from(t.facts);
     }
-    diesel::sql_query("INSERT INTO transitions (id, workflow, seq, at, facts) SELECT * FROM unnest($1, $2, $3, $4, $5)")
-        .bind::<Array<BigInt>, _>(ids)
-        .bind::<Array<BigInt>, _>(column(all, |t| t.key.0))
-        .bind::<Array<BigInt>, _>(column(all, |t| t.first_seq as i64))
-        .bind::<Array<BigInt>, _>(column(all, |t| t.at.0))
-        .bind::<Array<Text>, _>(column(all, |t| t.facts_json.as_str()))
-        .execute(c)?;
+    diesel::sql_query(
+        "INSERT INTO transitions (id, workflow, seq, at, facts) SELECT * FROM unnest($1, $2, $3, $4, $5)",
+    )
+    .bind::<Array<BigInt>, _>(ids)
+    .bind::<Array<BigInt>, _>(column(all, |t| t.key.0))
+    .bind::<Array<BigInt>, _>(column(all, |t| t.first_seq as i64))
+    .bind::<Array<BigInt>, _>(column(all, |t| t.at.0))
+    .bind::<Array<Text>, _>(column(all, |t| t.facts_json.as_str()))
+    .execute(c)?;
     Ok(next_fact)
 }
 

@@ -14,7 +14,8 @@ use super::schema::{AnswerRead, PaymentRead, WorkflowRead, answers, payments, st
 use crate::kernel::FactRecord;
 use crate::model::{Key, Timestamp, WorkflowId};
 use crate::store::{
-    Due, OrderFilter, Page, Queries, StoreError, StoredAnswer, StoredFact, StoredPayment, StoredWorkflow,
+    Due, KindFilter, KindPage, OrderFilter, Page, Queries, StoreError, StoredAnswer, StoredFact, StoredPayment,
+    StoredWorkflow,
 };
 
 pub struct SqlQueries {
@@ -113,6 +114,10 @@ impl Queries for SqlQueries {
 
     fn orders(&self, filter: &OrderFilter) -> Result<Page, StoreError> {
         self.with(|c| list::orders(c, filter))
+    }
+
+    fn of_kinds(&self, filter: &KindFilter) -> Result<KindPage, StoreError> {
+        self.with(|c| list::of_kinds(c, filter))
     }
 
     fn stats(&self) -> Result<BTreeMap<String, BTreeMap<String, i64>>, StoreError> {

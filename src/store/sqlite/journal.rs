@@ -6,11 +6,13 @@ use diesel::prelude::*;
 use diesel::upsert::excluded;
 
 use super::open::writer_connection;
-use crate::store::sql::schema::{AnswerRow, PaymentRowNew, TransitionRow, WorkflowRow, answers, owner, payments, transitions, workflows};
 use crate::kernel::Transition;
 use crate::model::Timestamp;
 use crate::store::batch::{Asked, Taken, gains, stored};
 use crate::store::sql::classify;
+use crate::store::sql::schema::{
+    AnswerRow, PaymentRowNew, TransitionRow, WorkflowRow, answers, owner, payments, transitions, workflows,
+};
 use crate::store::{Journal, StoreError, Unit, Verdict};
 
 /// Rows in one statement; 18 binds a row stay well below SQLite's 32,766.
@@ -98,9 +100,8 @@ fn write(c: &mut SqliteConnection, units: &[Unit], epoch: i64, mut next_fact: i6
         .collect();
     let paid: Vec<_> = all.iter().filter_map(|t| PaymentRowNew::of(t)).collect();
     let kept = stored(units, &verdicts).filter_map(|unit| unit.answer.as_ref());
-    let kept: Vec<_> = kept
-        .map(|a| AnswerRow { key: &a.key, fingerprint: &a.fingerprint, outcome: &a.outcome, at: a.at.0 })
-        .collect();
+    let kept: Vec<_> =
+        kept.map(|a| AnswerRow { key: &a.key, fingerprint: &a.fingerprint, outcome: &a.outcome, at: a.at.0 }).collect();
     for rows in rows.chunks(ROWS_MAX) {
         use crate::store::sql::schema::workflows as w;
         diesel::insert_into(w::table)
