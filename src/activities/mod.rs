@@ -70,6 +70,8 @@ pub enum SetupError {
     Setting { activity: String, error: SettingError },
     #[error("activities.{0}: has no url; it is done within the process")]
     NoUrl(String),
+    #[error("the activity {0} of a type of task has the name of another")]
+    Taken(String),
     #[error("activities.{0}: there is no such activity")]
     Unknown(String),
 }
@@ -82,16 +84,27 @@ const OUTSIDE: [(&str, &str); 4] = [
     (shipping::DISPATCH, "carrier_ref"),
 ];
 
-/// The activities of orders and jobs: over HTTP where an address is set, simulated otherwise; chaos around all of them.
+/// The activities of orders and jobs, over HTTP where an address is set, simulated otherwise; those of tasks; chaos around
+/// all of them.
 ///
 /// # Errors
 /// [`SetupError`] names the activity whose settings cannot be used.
-pub fn build(settings: &BTreeMap<String, ActivitySettings>, chaos: Chaos) -> Result<Activities, SetupError> {
-    let inside: [(&str, Arc<dyn Activity>); 3] = [
+pub fn build(
+    settings: &BTreeMap<String, ActivitySettings>,
+    of_tasks: Vec<(&'static str, Arc<dyn Activity>)>,
+    chaos: Chaos,
+) -> Result<Activities, SetupError> {
+    let mut inside: Vec<(&str, Arc<dyn Activity>)> = vec![
         (activity::RECEIVE, Arc::new(Receive)),
         (activity::VALIDATE, Arc::new(Validate)),
         (job::SUM, Arc::new(SumNumbers)),
     ];
+    if let Some((taken, _)) = of_tasks.iter().find(|(name, _)| {
+        OUTSIDE.iter().map(|(known, _)| known).chain(inside.iter().map(|(known, _)| known)).any(|known| known == name)
+    }) {
+        return Err(SetupError::Taken((*taken).to_owned()));
+    }
+    inside.extend(of_tasks);
     for (name, setting) in settings {
         let outside = OUTSIDE.iter().any(|(known, _)| known == name);
         if !outside && !inside.iter().any(|(known, _)| known == name) {

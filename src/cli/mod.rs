@@ -15,9 +15,11 @@ mod terminal;
 mod tools;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 
+use crate::tasks::TaskTypes;
 use args::{Cli, Command};
 pub(crate) use terminal::colours;
 
@@ -57,16 +59,25 @@ impl CliError {
     }
 }
 
-/// Runs the command line of this process.
+/// Runs the command line of this process, with the types of task that come with it.
 pub fn run() -> ExitCode {
+    run_with(crate::tasks::builtin())
+}
+
+/// Runs the command line with types of task of one's own: `tasks::builtin()` and what was added to it.
+pub fn run_with(tasks: TaskTypes) -> ExitCode {
+    if let Err(error) = tasks.check() {
+        return CliError::Usage(error.to_string()).tell();
+    }
+    let tasks = Arc::new(tasks);
     let cli = Cli::parse();
     let done = match cli.command {
-        Command::Serve(args) => serve::serve(&args),
-        Command::Config(args) => tools::config(&args),
+        Command::Serve(args) => serve::serve(&args, tasks),
+        Command::Config(args) => tools::config(&args, tasks),
         Command::Load(options) => return tools::load(options),
         Command::Sandbox(options) => sandbox::sandbox(&options),
         Command::Demo(options) => return tools::demo(&options),
-        Command::Verify(args) => tools::verify(&args),
+        Command::Verify(args) => tools::verify(&args, &tasks),
         Command::Openapi => tools::openapi(),
         Command::Completions { shell } => tools::completions(shell),
         Command::Order(command) => orders::run(command),

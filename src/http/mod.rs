@@ -21,6 +21,7 @@ mod seek;
 mod server;
 mod site;
 mod system;
+mod tasks;
 mod workflows;
 
 pub use openapi::json as openapi_json;

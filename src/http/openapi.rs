@@ -11,7 +11,7 @@ use utoipa_swagger_ui::Config;
 
 use super::json::Fault;
 use super::problem::{Problem, ProblemBody};
-use super::{jobs, orders, system, workflows};
+use super::{jobs, orders, system, tasks, workflows};
 use crate::http::orders::Outcome;
 
 const PROBLEM_TYPE: &str = "application/problem+json";
@@ -35,6 +35,12 @@ const PROBLEM_TYPE: &str = "application/problem+json";
         jobs::status::status,
         jobs::list::list,
         jobs::cancel::cancel,
+        tasks::types::types,
+        tasks::start::start,
+        tasks::status::status,
+        tasks::list::list,
+        tasks::history::history,
+        tasks::cancel::cancel,
         workflows::record,
         workflows::history,
         system::root,
@@ -52,6 +58,7 @@ const PROBLEM_TYPE: &str = "application/problem+json";
         (name = "orders", description = "Start orders, signal them, see them"),
         (name = "operations", description = "An operator's hand"),
         (name = "jobs", description = "Sums of numbers"),
+        (name = "tasks", description = "Tasks of any registered type"),
         (name = "workflows", description = "Any workflow, children of orders included"),
         (name = "system", description = "The server itself"),
     )
@@ -79,7 +86,8 @@ impl Modify for Problems {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         for (path, item) in &mut document.paths.paths {
             let PathItem { get, post, .. } = item;
-            let reads = ["/orders", "/jobs", "/workflows", "/stats"].iter().any(|start| path.starts_with(start));
+            let reads =
+                ["/orders", "/jobs", "/api/tasks", "/workflows", "/stats"].iter().any(|start| path.starts_with(start));
             if let Some(get) = get {
                 add(get, &OF_ALL);
                 add(get, if reads { &OF_READS } else { &[] });
@@ -88,7 +96,7 @@ impl Modify for Problems {
                 add(post, &OF_ALL);
                 add(post, &OF_WRITES);
                 // Where every field is optional, so is the body.
-                let needed = ["/update-address", "/jobs"].iter().any(|end| path.ends_with(end));
+                let needed = ["/update-address", "/jobs", "/api/tasks/start"].iter().any(|end| path.ends_with(end));
                 if let (Some(RefOr::T(body)), false) = (&mut post.request_body, needed) {
                     body.required = Some(Required::False);
                 }

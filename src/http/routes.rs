@@ -10,7 +10,7 @@ use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Responder};
 
 use super::frame::{Meter, framed};
 use super::problem::Problem;
-use super::{jobs, openapi, orders, system, workflows};
+use super::{jobs, openapi, orders, system, tasks, workflows};
 
 /// Patterns by the path they are known under, the busiest first: the router tries them in this order.
 pub fn configure(cfg: &mut ServiceConfig) {
@@ -40,6 +40,12 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(both("/jobs", jobs::list::list, jobs::start::start))
         .service(get("/jobs/{job_id}", jobs::status::status))
         .service(post("/jobs/{job_id}/cancel", &[], jobs::cancel::cancel))
+        .service(get("/api/tasks/types", tasks::types::types))
+        .service(post("/api/tasks/start", &[], tasks::start::start))
+        .service(get("/api/tasks", tasks::list::list))
+        .service(get("/api/tasks/{task_id}/history", tasks::history::history))
+        .service(post("/api/tasks/{task_id}/cancel", &[], tasks::cancel::cancel))
+        .service(get("/api/tasks/{task_id}", tasks::status::status))
         .service(get("/workflows/{id}/history", workflows::history))
         .service(get("/workflows/{id}", workflows::record))
         .service(get("/stats", system::stats))
@@ -59,6 +65,7 @@ pub fn configure(cfg: &mut ServiceConfig) {
 fn pattern(path: &str) -> String {
     path.replace("{order_id}", "{order_id:[^/]*}")
         .replace("{job_id}", "{job_id:[^/]*}")
+        .replace("{task_id}", "{task_id:[^/]*}")
         .replace("{id}", "{id:.+}")
         .replace("{file}", "{file:.*}")
 }

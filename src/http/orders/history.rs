@@ -10,7 +10,7 @@ use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::schema::OrderHistory;
 use crate::http::site::by;
-use crate::model::WorkflowId;
+use crate::model::{WorkflowId, redacted};
 use crate::runtime::EngineError;
 use crate::store::StoredFact;
 use crate::workflows::{order, task};
@@ -79,5 +79,6 @@ pub async fn page(req: &HttpRequest, site: &Site, id: &WorkflowId, group: Option
     let named = |wanted| (group == wanted).then_some(id.as_str());
     let (order_id, task_id, workflow_id) = (named(Some(order::KIND)), named(Some(task::GROUP)), named(None));
     let json = serde_json::to_string(&Page { order_id, task_id, workflow_id, events, next_after });
-    Ok(send(HttpResponse::Ok(), json.map_err(|_| Problem::internal())?))
+    let json = json.map_err(|_| Problem::internal())?;
+    Ok(send(HttpResponse::Ok(), redacted(&json).into_owned()))
 }
