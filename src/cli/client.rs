@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use actix_web::http::{Method, Uri};
+use awc::SendClientRequest;
 use awc::error::SendRequestError;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -66,6 +67,13 @@ impl Client {
         self.send(Method::POST, path, body, TIMEOUT).await
     }
 
+    /// Posts JSON text as it is.
+    pub async fn post_text(&self, path: &str, body: String) -> Result<String, CliError> {
+        let request = self.client.post(format!("{}{path}", self.base)).timeout(TIMEOUT);
+        let sent = request.insert_header(("content-type", "application/json")).send_body(body);
+        self.answer(sent, TIMEOUT).await
+    }
+
     async fn send(
         &self,
         method: Method,
@@ -75,9 +83,14 @@ impl Client {
     ) -> Result<String, CliError> {
         let request = self.client.request(method, format!("{}{path}", self.base)).timeout(timeout);
         let sent = match body {
-            Some(body) => request.send_json(body).await,
-            None => request.send().await,
+            Some(body) => request.send_json(body),
+            None => request.send(),
         };
+        self.answer(sent, timeout).await
+    }
+
+    async fn answer(&self, sent: SendClientRequest, timeout: Duration) -> Result<String, CliError> {
+        let sent = sent.await;
         let away = |why: String| CliError::NotReachable { url: self.base.clone(), why };
         let mut reply = sent.map_err(|e| match e {
             SendRequestError::Timeout => away(format!("no answer within {} s", timeout.as_secs())),

@@ -3,6 +3,7 @@
 mod args;
 pub(crate) mod client;
 mod history;
+mod jobs;
 mod list;
 mod logs;
 mod orders;
@@ -11,9 +12,11 @@ mod pages;
 mod sandbox;
 mod serve;
 mod show;
+mod tasks;
 mod terminal;
 mod tools;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -66,11 +69,16 @@ pub fn run() -> ExitCode {
 
 /// Runs the command line with types of task of one's own: `tasks::builtin()` and what was added to it.
 pub fn run_with(tasks: TaskTypes) -> ExitCode {
+    run_from(tasks, std::env::args_os())
+}
+
+/// The same with arguments of one's own, the program's name first.
+pub fn run_from(tasks: TaskTypes, arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Err(error) = tasks.check() {
         return CliError::Usage(error.to_string()).tell();
     }
     let tasks = Arc::new(tasks);
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(arguments);
     let done = match cli.command {
         Command::Serve(args) => serve::serve(&args, tasks),
         Command::Config(args) => tools::config(&args, tasks),
@@ -80,6 +88,8 @@ pub fn run_with(tasks: TaskTypes) -> ExitCode {
         Command::Verify(args) => tools::verify(&args, &tasks),
         Command::Openapi => tools::openapi(),
         Command::Completions { shell } => tools::completions(shell),
+        Command::Job(command) => jobs::run(command),
+        Command::Task(command) => tasks::run(command),
         Command::Order(command) => orders::run(command),
     };
     match done {
