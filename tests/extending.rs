@@ -71,6 +71,9 @@ fn nowhere(server: &Server, id: &str, planted: &[&str]) {
     ] {
         places.push((path.clone(), server.get(&path).body));
     }
+    // What is no secret is found, so what is not found is not there.
+    let holds = |bytes: &[u8], text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(places.iter().filter(|(_, bytes)| holds(bytes, "One two, TWO.")).count() >= 3);
     for (place, bytes) in places {
         for secret in planted {
             let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
