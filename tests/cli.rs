@@ -22,7 +22,9 @@ fn err(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-const COMMANDS: [&str; 22] = [
+const COMMANDS: [&str; 24] = [
+    "job",
+    "task",
     "serve",
     "config",
     "start-workflow",

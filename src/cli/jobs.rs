@@ -24,7 +24,7 @@ pub(super) enum JobCommand {
 #[derive(Debug, Args)]
 pub(super) struct JobStart {
     /// Whole numbers of any size, and others.
-    #[arg(required = true, allow_hyphen_values = true, value_parser = number)]
+    #[arg(required = true, allow_negative_numbers = true, value_parser = number)]
     pub numbers: Vec<String>,
     /// The first attempt fails on purpose.
     #[arg(long)]

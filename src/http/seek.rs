@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn a_list_is_narrowed_strictly() {
         let states = ["running", "failed"];
-        let read = |raw| filter(Query::read(raw), vec!["job"], &states);
+        let read = |raw: &str| filter(Query::read(raw), vec!["job"], &states);
         let plain = read("").unwrap();
         assert_eq!((plain.limit, plain.before, plain.states.len()), (LIMIT, None, 0));
         let key = Key(42);
