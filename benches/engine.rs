@@ -22,7 +22,12 @@ fn start(n: usize) -> Command {
         "address": "1 Main Street", "review": {"mode": "auto", "auto_ms": 0}, "fingerprint": "f",
     });
     let id = OrderId::parse(&id).expect("an id").workflow();
-    Command { id, action: Action::Start { kind: "order", input, fingerprint: "f".into() }, idempotency: None }
+    Command {
+        id,
+        group: "order",
+        action: Action::Start { kind: "order", input, fingerprint: "f".into() },
+        idempotency: None,
+    }
 }
 
 fn main() {

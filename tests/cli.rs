@@ -23,6 +23,8 @@ fn err(output: &Output) -> String {
 }
 
 const COMMANDS: [&str; 24] = [
+    "job",
+    "task",
     "serve",
     "config",
     "start-workflow",

@@ -76,11 +76,21 @@ fn start(order: &str, more: Value) -> Command {
     });
     input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let fingerprint = input["fingerprint"].as_str().unwrap().to_owned();
-    Command { id: id(order), action: Action::Start { kind: "order", input, fingerprint }, idempotency: None }
+    Command {
+        id: id(order),
+        group: "order",
+        action: Action::Start { kind: "order", input, fingerprint },
+        idempotency: None,
+    }
 }
 
 fn signal(order: &str, name: &'static str) -> Command {
-    Command { id: id(order), action: Action::Signal { name: name.into(), payload: Value::Null }, idempotency: None }
+    Command {
+        id: id(order),
+        group: "order",
+        action: Action::Signal { name: name.into(), payload: Value::Null },
+        idempotency: None,
+    }
 }
 
 async fn until(engine: &Engine, order: &str, state: Until) -> Value {
@@ -433,6 +443,7 @@ mod planted {
 
     impl Workflow for Bomb {
         const KIND: &'static str = "bomb";
+        const GROUP: &'static str = "order";
         type Event = Event;
 
         fn start(_: &WorkflowId, _: &Value, _: Timestamp) -> Result<Event, Rejection> {
@@ -498,7 +509,7 @@ async fn an_actor_that_panics_is_rebuilt_from_sql_and_after_five_panics_it_is_st
     registry.add::<planted::Bomb>();
     let engine = bench.engine_on(bench.store(), registry, willing());
     let action = Action::Start { kind: "bomb", input: Value::Null, fingerprint: String::new() };
-    engine.submit(Command { id: id("b-1"), action, idempotency: None }).await.unwrap();
+    engine.submit(Command { id: id("b-1"), group: "order", action, idempotency: None }).await.unwrap();
     engine.submit(signal("b-1", "go")).await.unwrap();
 
     planted::PANICS.store(true, Ordering::SeqCst);
@@ -520,7 +531,7 @@ async fn an_actor_that_panics_is_rebuilt_from_sql_and_after_five_panics_it_is_st
     let stuck = until(&engine, "b-1", Until::State("stuck".into())).await;
     assert!(stuck["stuck"].as_str().unwrap().contains("planted"));
     planted::PANICS.store(false, Ordering::SeqCst);
-    engine.submit(Command { id: id("b-1"), action: Action::Retry, idempotency: None }).await.unwrap();
+    engine.submit(Command { id: id("b-1"), group: "order", action: Action::Retry, idempotency: None }).await.unwrap();
     assert_eq!(document(&engine.submit(signal("b-1", "go")).await.unwrap())["taken"], 3);
     engine.drain(Duration::from_secs(5)).await;
 }

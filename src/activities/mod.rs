@@ -6,6 +6,7 @@
 mod chaos;
 mod http;
 mod simulated;
+mod sum_numbers;
 mod validate;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ pub use chaos::{Chaos, ChaosMode};
 pub(crate) use http::new_client;
 pub use http::{HttpActivity, SettingError};
 pub use simulated::{DECLINED, Simulated};
+pub use sum_numbers::SumNumbers;
 pub use validate::{Receive, Validate};
 
 use futures_util::future::LocalBoxFuture;
@@ -22,7 +24,7 @@ use serde_json::Value;
 
 use crate::kernel::ActivityCall;
 use crate::model::Failure;
-use crate::workflows::{order::activity, shipping};
+use crate::workflows::{job, order::activity, shipping};
 
 /// Something a workflow can have done. Shared by the arbiters of a pool; each call runs on one of them, so its future
 /// need not be `Send`. It must not block, and is dropped when its timeout is over.
@@ -72,6 +74,8 @@ pub enum SetupError {
     NoUrl(String),
     #[error("activities.{0}: has a url, and is said to be done outside")]
     UrlOutside(String),
+    #[error("the activity {0} of a type of task has the name of another")]
+    Taken(String),
     #[error("activities.{0}: there is no such activity")]
     Unknown(String),
 }
@@ -86,17 +90,31 @@ const OUTSIDE: [(&str, &str); 4] = [
 
 /// Whether there is an activity of this name in the product itself.
 pub fn is_built_in(name: &str) -> bool {
-    let inside = [activity::RECEIVE, activity::VALIDATE];
+    let inside = [activity::RECEIVE, activity::VALIDATE, job::SUM];
     inside.contains(&name) || OUTSIDE.iter().any(|(known, _)| *known == name)
 }
 
-/// The activities of an order: over HTTP where an address is set, simulated otherwise; chaos around all of them.
+/// The activities of orders and jobs, over HTTP where an address is set, simulated otherwise; those of tasks; chaos around
+/// all of them.
 ///
 /// # Errors
 /// [`SetupError`] names the activity whose settings cannot be used.
-pub fn build(settings: &BTreeMap<String, ActivitySettings>, chaos: Chaos) -> Result<Activities, SetupError> {
-    let inside: [(&str, Arc<dyn Activity>); 2] =
-        [(activity::RECEIVE, Arc::new(Receive)), (activity::VALIDATE, Arc::new(Validate))];
+pub fn build(
+    settings: &BTreeMap<String, ActivitySettings>,
+    of_tasks: Vec<(&'static str, Arc<dyn Activity>)>,
+    chaos: Chaos,
+) -> Result<Activities, SetupError> {
+    let mut inside: Vec<(&str, Arc<dyn Activity>)> = vec![
+        (activity::RECEIVE, Arc::new(Receive)),
+        (activity::VALIDATE, Arc::new(Validate)),
+        (job::SUM, Arc::new(SumNumbers)),
+    ];
+    if let Some((taken, _)) = of_tasks.iter().find(|(name, _)| {
+        OUTSIDE.iter().map(|(known, _)| known).chain(inside.iter().map(|(known, _)| known)).any(|known| known == name)
+    }) {
+        return Err(SetupError::Taken((*taken).to_owned()));
+    }
+    inside.extend(of_tasks);
     for (name, setting) in settings {
         if setting.outside {
             if setting.url.is_some() {

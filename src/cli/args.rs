@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
+use super::jobs::JobCommand;
+use super::tasks::TaskCommand;
 use crate::activities::ChaosMode;
 use crate::config::LogFormat;
 use crate::demo::DemoOptions;
@@ -35,6 +37,12 @@ pub(super) enum Command {
     Config(ServeArgs),
     #[command(flatten)]
     Order(OrderCommand),
+    /// Start, see, list and cancel jobs.
+    #[command(subcommand)]
+    Job(JobCommand),
+    /// Start, see, list and cancel tasks of any type.
+    #[command(subcommand)]
+    Task(TaskCommand),
     /// Measure a server: run many orders, then check in SQL that it kept its promises.
     Load(LoadOptions),
     /// Tell the story of a few orders and a kill -9, with a server and a sandbox of its own; under a minute.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use actix_web::http::{Method, Uri};
+use awc::SendClientRequest;
 use awc::error::SendRequestError;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -75,7 +76,15 @@ impl Client {
     /// # Errors
     /// [`CliError::NotReachable`] where there is no answer.
     pub async fn exchange(&self, path: &str, body: &Value, hold: Duration) -> Result<(u16, String), CliError> {
-        self.answer(Method::POST, path, Some(body), TIMEOUT + hold).await
+        let request = self.request(Method::POST, path, TIMEOUT + hold);
+        self.answer(request.send_json(body), TIMEOUT + hold).await
+    }
+
+    /// Posts JSON text as it is.
+    pub async fn post_text(&self, path: &str, body: String) -> Result<String, CliError> {
+        let request = self.request(Method::POST, path, TIMEOUT);
+        let sent = request.insert_header(("content-type", "application/json")).send_body(body);
+        accepted(self.answer(sent, TIMEOUT).await?)
     }
 
     async fn send(
@@ -85,22 +94,20 @@ impl Client {
         body: Option<&Value>,
         timeout: Duration,
     ) -> Result<String, CliError> {
-        let (status, text) = self.answer(method, path, body, timeout).await?;
-        if (200..300).contains(&status) { Ok(text) } else { Err(CliError::Refused(problem(status, &text))) }
+        let request = self.request(method, path, timeout);
+        let sent = match body {
+            Some(body) => request.send_json(body),
+            None => request.send(),
+        };
+        accepted(self.answer(sent, timeout).await?)
     }
 
-    async fn answer(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-        timeout: Duration,
-    ) -> Result<(u16, String), CliError> {
-        let request = self.client.request(method, format!("{}{path}", self.base)).timeout(timeout);
-        let sent = match body {
-            Some(body) => request.send_json(body).await,
-            None => request.send().await,
-        };
+    fn request(&self, method: Method, path: &str, timeout: Duration) -> awc::ClientRequest {
+        self.client.request(method, format!("{}{path}", self.base)).timeout(timeout)
+    }
+
+    async fn answer(&self, sent: SendClientRequest, timeout: Duration) -> Result<(u16, String), CliError> {
+        let sent = sent.await;
         let away = |why: String| CliError::NotReachable { url: self.base.clone(), why };
         let mut reply = sent.map_err(|e| match e {
             SendRequestError::Timeout => away(format!("no answer within {} s", timeout.as_secs())),
@@ -110,6 +117,11 @@ impl Client {
         let body = reply.body().limit(BODY_MAX).await.map_err(|e| away(e.to_string()))?;
         Ok((status.as_u16(), String::from_utf8_lossy(&body).into_owned()))
     }
+}
+
+/// The text of an answer that says yes.
+fn accepted((status, text): (u16, String)) -> Result<String, CliError> {
+    if (200..300).contains(&status) { Ok(text) } else { Err(CliError::Refused(problem(status, &text))) }
 }
 
 /// A problem document in words.

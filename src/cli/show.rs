@@ -10,6 +10,10 @@ use super::terminal::{clean, colours, cut, relative as told, width};
 use super::{CliError, out};
 use crate::model::Timestamp;
 
+#[path = "show_work.rs"]
+mod work;
+pub use work::{job, jobs, task, task_types, tasks};
+
 /// The longest data of a fact in a table, in characters, where there is no terminal to say it.
 const DATA_MAX: usize = 100;
 /// What the other columns of a history take of a terminal.

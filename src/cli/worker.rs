@@ -2,6 +2,7 @@
 
 use super::serve::Signals;
 use super::{CliError, out};
+use crate::tasks::TaskTypes;
 use crate::worker::{self, WorkerError, WorkerOptions};
 use crate::{config, telemetry};
 
@@ -15,9 +16,9 @@ impl From<WorkerError> for CliError {
     }
 }
 
-pub fn worker(options: &WorkerOptions) -> Result<(), CliError> {
+pub fn worker(options: &WorkerOptions, tasks: &TaskTypes) -> Result<(), CliError> {
     telemetry::logs(&options.log_level, options.log_format).map_err(|e| CliError::Usage(e.to_string()))?;
-    let activities = config::activities(options.config.as_deref())?;
+    let activities = config::activities(options.config.as_deref(), tasks)?;
     let tally = actix_rt::System::new().block_on(async {
         let signals = Signals::listen();
         let mut signals = signals.map_err(|e| CliError::Refused(format!("signals cannot be received: {e}")))?;

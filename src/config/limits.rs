@@ -8,7 +8,9 @@ use crate::activities::{self, Activities, ActivitySettings, Chaos, SettingError,
 use crate::http::{OrderDefaults, ServerOptions};
 use crate::kernel::{Policies, RetryPolicy};
 use crate::runtime::{CONCURRENCY_MAX, Options, QueueOptions, RateLimit};
+use crate::secrets::{KeySource, Secrets};
 use crate::store::Location;
+use crate::tasks::TaskTypes;
 use crate::telemetry;
 
 /// The longest time that can be set: ten years, in seconds.
@@ -102,14 +104,15 @@ impl Settings {
     }
 
     /// The activities, each done where its section says.
-    pub(super) fn build_activities(&self) -> Result<Activities, ConfigError> {
+    pub(super) fn build_activities(&self, tasks: &TaskTypes, secrets: &Secrets) -> Result<Activities, ConfigError> {
         let of = |section: &ActivitySection| ActivitySettings {
             url: section.url.clone(),
             outside: section.outside,
             headers: section.headers.iter().map(|(name, value)| (name.clone(), value.0.clone())).collect(),
         };
         let named = self.activities.iter().map(|(name, section)| (name.clone(), of(section))).collect();
-        activities::build(&named, Chaos { mode: self.chaos, seed: self.chaos_seed }).map_err(|error| {
+        let chaos = Chaos { mode: self.chaos, seed: self.chaos_seed };
+        activities::build(&named, tasks.activities(secrets), chaos).map_err(|error| {
             let key = match &error {
                 SetupError::Setting { activity, error: SettingError::Url(_) }
                 | SetupError::NoUrl(activity)
@@ -119,7 +122,7 @@ impl Settings {
                 SetupError::Setting { activity, error: SettingError::Header(name) } => {
                     format!("activities.{activity}.headers.{name}")
                 }
-                SetupError::Unknown(activity) => format!("activities.{activity}"),
+                SetupError::Unknown(activity) | SetupError::Taken(activity) => format!("activities.{activity}"),
             };
             ConfigError::value(&key, format!("cannot be used: {error}"))
         })
@@ -130,6 +133,13 @@ impl Settings {
         self.activities.retain(|name, section| !section.outside || activities::is_built_in(name));
         self.activities.values_mut().for_each(|section| section.outside = false);
         self
+    }
+
+    /// What secrets are sealed with; nothing is read or made yet.
+    pub(super) fn secrets(&self, location: &Location) -> Result<Secrets, ConfigError> {
+        let configured = self.secret_key.as_ref().map(|key| key.0.as_str());
+        let source = KeySource::of(configured, location);
+        source.map(Secrets::new).map_err(|error| ConfigError::value("secret_key", error.to_string()))
     }
 
     /// Where the database is.

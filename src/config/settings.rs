@@ -51,6 +51,10 @@ pub struct Settings {
     pub retry: Retry,
     pub activities: BTreeMap<String, ActivitySection>,
     pub queues: BTreeMap<String, QueueSection>,
+    /// What secrets in the parameters of tasks are sealed with, in base64 or hexadecimal digits; without it a key is made
+    /// in the file `ordain.key` when it is first needed. Never shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret_key: Option<HeaderText>,
     pub order_task_queue: String,
     pub shipping_task_queue: String,
     /// For a host that is not there yet.
@@ -198,6 +202,7 @@ impl Default for Settings {
             retry: Retry::default(),
             activities: BTreeMap::new(),
             queues: BTreeMap::new(),
+            secret_key: None,
             order_task_queue: crate::workflows::order::QUEUE.to_owned(),
             shipping_task_queue: crate::workflows::shipping::QUEUE.to_owned(),
             temporal_target: None,

@@ -17,7 +17,7 @@ use crate::http::routes::not_found_problem;
 use crate::http::site::by;
 use crate::model::OrderId;
 use crate::runtime::{Action, Command};
-use crate::workflows::order::signal;
+use crate::workflows::order::{KIND, signal};
 
 /// Something a person may do to an order now.
 pub struct Act {
@@ -100,7 +100,7 @@ pub fn command(id: &OrderId, name: &str, form: &mut Query) -> Result<Command, Pr
         "resume" => Action::Resume,
         _ => return Err(not_found_problem()),
     };
-    Ok(Command { id: id.workflow(), action, idempotency: None })
+    Ok(Command { id: id.workflow(), group: KIND, action, idempotency: None })
 }
 
 /// A button of an order's page was pressed.

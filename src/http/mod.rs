@@ -5,9 +5,11 @@
 //! request is answered within the request timeout.
 
 pub(crate) mod body;
+mod cancel;
 pub(crate) mod events;
 pub(crate) mod fingerprint;
 pub(crate) mod frame;
+mod jobs;
 pub(crate) mod json;
 mod openapi;
 pub(crate) mod orders;
@@ -19,9 +21,11 @@ mod queues;
 pub(crate) mod routes;
 pub mod schema;
 mod seat;
+mod seek;
 mod server;
 pub(crate) mod site;
 mod system;
+mod tasks;
 mod workflows;
 
 pub use openapi::json as openapi_json;

@@ -11,7 +11,7 @@ use utoipa_swagger_ui::Config;
 
 use super::json::Fault;
 use super::problem::{Problem, ProblemBody};
-use super::{events, orders, queues, system, workflows};
+use super::{events, jobs, orders, queues, system, tasks, workflows};
 use crate::http::orders::Outcome;
 
 const PROBLEM_TYPE: &str = "application/problem+json";
@@ -31,6 +31,16 @@ const PROBLEM_TYPE: &str = "application/problem+json";
         orders::operate::retry,
         orders::operate::pause,
         orders::operate::resume,
+        jobs::start::start,
+        jobs::status::status,
+        jobs::list::list,
+        jobs::cancel::cancel,
+        tasks::types::types,
+        tasks::start::start,
+        tasks::status::status,
+        tasks::list::list,
+        tasks::history::history,
+        tasks::cancel::cancel,
         workflows::record,
         workflows::history,
         events::events,
@@ -55,6 +65,8 @@ const PROBLEM_TYPE: &str = "application/problem+json";
     tags(
         (name = "orders", description = "Start orders, signal them, see them"),
         (name = "operations", description = "An operator's hand"),
+        (name = "jobs", description = "Sums of numbers"),
+        (name = "tasks", description = "Tasks of any registered type"),
         (name = "workflows", description = "Any workflow, children of orders included"),
         (name = "queues", description = "Task queues, and workers in any language"),
         (name = "system", description = "The server itself"),
@@ -76,7 +88,7 @@ const OF_WRITES: [(&str, &str); 9] = [
     ("413", "The body is over the limit"),
     ("415", "The body is not JSON"),
     ("422", "Well-formed but invalid; `errors` has every fault"),
-    ("429", "Too many requests for this order; see Retry-After"),
+    ("429", "Too many requests for this one; see Retry-After"),
 ];
 const OF_READS: [(&str, &str); 2] = [("404", "Unknown id"), ("422", "An invalid id or parameter")];
 
@@ -84,11 +96,9 @@ impl Modify for Problems {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         for (path, item) in &mut document.paths.paths {
             let PathItem { get, post, patch, .. } = item;
-            let reads = path.starts_with("/orders")
-                || path.starts_with("/workflows")
-                || path.starts_with("/api")
-                || path == "/stats"
-                || path == "/events";
+            let reads = ["/orders", "/jobs", "/api", "/workflows", "/stats", "/events"]
+                .iter()
+                .any(|start| path.starts_with(start));
             if let Some(get) = get {
                 add(get, &OF_ALL);
                 add(get, if reads { &OF_READS } else { &[] });
@@ -101,9 +111,10 @@ impl Modify for Problems {
                 add(post, &OF_ALL);
                 add(post, &OF_WRITES);
                 // Where every field is optional, so is the body.
-                if let (Some(RefOr::T(body)), false) =
-                    (&mut post.request_body, path.ends_with("/update-address") || path.starts_with("/api"))
-                {
+                let needed = ["/update-address", "/jobs", "/api/tasks/start"].iter().any(|end| path.ends_with(end))
+                    || path.starts_with("/api/queues")
+                    || path.starts_with("/api/activities");
+                if let (Some(RefOr::T(body)), false) = (&mut post.request_body, needed) {
                     body.required = Some(Required::False);
                 }
             }

@@ -11,6 +11,8 @@ use super::Seat;
 use super::problem::Problem;
 use crate::console::Console;
 use crate::runtime::{Engine, EngineError};
+use crate::secrets::{KeySource, Secrets};
+use crate::tasks::{self, TaskTypes};
 use crate::workflows::order::ReviewMode;
 
 /// Renders the metrics of the process as Prometheus text.
@@ -54,6 +56,10 @@ pub struct ServerOptions {
     /// How long a stopping server waits for requests under way.
     pub shutdown_timeout_s: u64,
     pub order: OrderDefaults,
+    /// The types of task that can be started.
+    pub tasks: Arc<TaskTypes>,
+    /// What their secrets are sealed with.
+    pub secrets: Secrets,
     /// `None`: `/metrics` is empty.
     pub metrics: Option<MetricsFn>,
 }
@@ -72,6 +78,8 @@ impl Default for ServerOptions {
             streams_max: 256,
             shutdown_timeout_s: 10,
             order: OrderDefaults::default(),
+            tasks: Arc::new(tasks::builtin()),
+            secrets: Secrets::new(KeySource::File("ordain.key".into())),
             metrics: None,
         }
     }

@@ -131,6 +131,8 @@ pub struct CodecError {
 /// An instance of any kind.
 pub trait Machine: Debug + Send {
     fn kind(&self) -> &'static str;
+    /// See [`super::Workflow::GROUP`].
+    fn group(&self) -> &'static str;
     fn core(&self) -> &Core;
     /// Takes an input. On an error, and where the step is empty, the instance is unchanged in what is stored of it.
     ///

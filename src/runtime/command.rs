@@ -10,6 +10,8 @@ use crate::store::StoreError;
 #[derive(Debug, Clone)]
 pub struct Command {
     pub id: WorkflowId,
+    /// The group of kinds it is asked of: a workflow of another group is not found under this id.
+    pub group: &'static str,
     pub action: Action,
     pub idempotency: Option<IdempotencyKey>,
 }
@@ -41,6 +43,11 @@ pub enum Action {
 
 impl Command {
     /// Which instance of the family it is for.
+    /// Whether it is asked of workflows of this group. What an outside worker reports is of any: its token says whose.
+    pub(super) fn is_for(&self, group: &str) -> bool {
+        self.group == group || matches!(self.action, Action::Report { .. })
+    }
+
     pub(super) fn to(&self) -> &WorkflowId {
         match &self.action {
             Action::Report { to, .. } => to,

@@ -17,7 +17,7 @@ use tokio::sync::{oneshot, watch};
 use super::command::{Answer, Command, EngineError, IdempotencyKey, Until};
 use super::life::{self, Life};
 use super::live::{document, passivated};
-use super::messages::{Ask, Pools, Query};
+use super::messages::{Ask, Pools, Query, Seen};
 use super::pool::Pool;
 use super::queue::{self, QueueChange, Signer};
 use super::readers::Readers;
@@ -26,7 +26,7 @@ use super::shared::{Clock, Ids, Shared, SharedRef};
 use super::timers::FarTimer;
 use super::{Options, journal, outcome};
 use crate::activities::Activities;
-use crate::kernel::{Document, Family, Registry};
+use crate::kernel::{Document, Family, Machine, Registry};
 use crate::model::{Name, Timestamp, WorkflowId};
 use crate::store::{Queries, Store, StoreError, StoredQueue, StoredWorkflow};
 use crate::workflows::{order, shipping};
@@ -225,37 +225,59 @@ impl Engine {
     /// # Errors
     /// [`EngineError`]
     pub async fn status(&self, id: &WorkflowId, wait: Option<(Until, Duration)>) -> Result<String, EngineError> {
-        let Some((until, limit)) = wait else { return Ok(self.look(id, None).await?.0) };
+        self.status_of(None, id, wait).await
+    }
+
+    /// The same of a workflow of a group alone; one of another group is not found.
+    ///
+    /// # Errors
+    /// [`EngineError`]
+    pub async fn status_of(
+        &self,
+        group: Option<&str>,
+        id: &WorkflowId,
+        wait: Option<(Until, Duration)>,
+    ) -> Result<String, EngineError> {
+        let Some((until, limit)) = wait else { return Ok(self.look(group, id, None).await?.document) };
         let (told, document) = oneshot::channel();
-        let (now, state, terminal) = self.look(id, Some((until.clone(), told))).await?;
-        if until.is_met(&state, terminal) {
-            return Ok(now);
+        let now = self.look(group, id, Some((until.clone(), told))).await?;
+        if until.is_met(now.state, now.terminal) {
+            return Ok(now.document);
         }
         match timeout(limit, document).await {
             Ok(Ok(document)) => Ok(document),
             // The time is over, or the shard went away: what is durable now is the answer.
-            Ok(Err(_)) | Err(_) => Ok(self.look(id, None).await?.0),
+            Ok(Err(_)) | Err(_) => Ok(self.look(group, id, None).await?.document),
         }
+    }
+
+    /// The kinds of workflow of a group.
+    pub fn kinds_of(&self, group: &str) -> Vec<&'static str> {
+        self.inner.shared.registry.kinds_of(group)
     }
 
     async fn look(
         &self,
+        group: Option<&str>,
         id: &WorkflowId,
         watch: Option<(Until, oneshot::Sender<String>)>,
-    ) -> Result<(String, String, bool), EngineError> {
+    ) -> Result<Seen, EngineError> {
         let shared = &self.inner.shared;
         let (reply, seen) = oneshot::channel();
         let query = Query { id: id.clone(), reply, watch };
         self.inner.shards[shared.shard_of(id)].try_send(query).map_err(refused)?;
+        let of_group = |seen: Seen| {
+            if group.is_none_or(|group| group == seen.group) { Ok(seen) } else { Err(EngineError::NotFound) }
+        };
         if let Ok(Some(seen)) = seen.await {
-            return Ok((seen.document, seen.state.to_owned(), seen.terminal));
+            return of_group(seen);
         }
         let id = id.clone();
         let rows = self.read(move |q| q.family(&id)).await?;
         let family = self.family(&rows)?;
         let root = &family.root().machine;
-        let text = document(&family, &passivated(&family)).map_err(corrupt)?;
-        Ok((text, root.state_name().to_owned(), root.is_terminal()))
+        let document = document(&family, &passivated(&family)).map_err(corrupt)?;
+        of_group(Seen { document, group: root.group(), state: root.state_name(), terminal: root.is_terminal() })
     }
 
     pub(super) fn family(&self, rows: &[StoredWorkflow]) -> Result<Family, EngineError> {
@@ -263,11 +285,18 @@ impl Engine {
         restored.map_err(corrupt)?.ok_or(EngineError::NotFound)
     }
 
-    /// The durable record of a workflow alone, read from SQL; `seq`: as it was after that fact.
+    /// The durable record of a workflow alone, read from SQL; `seq`: as it was after that fact. `group`: the group of
+    /// kinds it must belong to.
     ///
     /// # Errors
     /// [`EngineError::NotFound`] also where there is no such `seq`; else [`EngineError`].
-    pub async fn record(&self, id: &WorkflowId, seq: Option<u64>) -> Result<Document, EngineError> {
+    pub async fn record(
+        &self,
+        group: Option<&str>,
+        id: &WorkflowId,
+        seq: Option<u64>,
+    ) -> Result<Document, EngineError> {
+        let of_group = |machine: &dyn Machine| group.is_none_or(|group| group == machine.group());
         let wanted = id.clone();
         let Some(seq) = seq else {
             // A child stands alone; a root is shown with what is known of its open children.
@@ -276,7 +305,11 @@ impl Engine {
             } else {
                 self.read(move |q| q.workflow(&wanted)).await?.into_iter().collect()
             };
-            return self.family(&rows)?.document(None).map_err(corrupt);
+            let family = self.family(&rows)?;
+            if !of_group(family.root().machine.as_ref()) {
+                return Err(EngineError::NotFound);
+            }
+            return family.document(None).map_err(corrupt);
         };
         let read = move |q: &dyn Queries| {
             let row = q.workflow(&wanted)?;
@@ -290,6 +323,9 @@ impl Engine {
         let facts = facts.iter().map(|f| (&f.fact, f.at));
         let registry = &self.inner.shared.registry;
         let machine = registry.fold(&row.kind, &row.id, row.run_id, row.parent, facts).map_err(corrupt)?;
+        if !of_group(machine.as_ref()) {
+            return Err(EngineError::NotFound);
+        }
         machine.document(&[], None).map_err(corrupt)
     }
 

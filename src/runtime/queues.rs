@@ -276,7 +276,7 @@ impl Engine {
             outcome,
         };
         let id = WorkflowId::new(token.workflow_id.root());
-        match self.ask(Command { id, action, idempotency: Some(key.clone()) }).await {
+        match self.ask(Command { id, group: "", action, idempotency: Some(key.clone()) }).await {
             Err(EngineError::AnswerExists) => self.first_answer(&key).await?.unwrap_or(Err(EngineError::AnswerExists)),
             taken => taken,
         }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use fence::Fence;
-pub use filter::{Cursor, OrderFilter, Page, Sort, SortField};
+pub use filter::{Cursor, KindFilter, KindPage, OrderFilter, Page, Sort, SortField};
 pub use sql::Any;
 pub use sqlite::backup;
 pub use version::SchemaVersions;
@@ -241,6 +241,12 @@ pub trait Queries: Send + Sync {
     /// # Errors
     /// [`StoreError`] where the database is not available.
     fn orders(&self, filter: &OrderFilter) -> Result<Page, StoreError>;
+
+    /// A page of workflows by kind.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is not available.
+    fn of_kinds(&self, filter: &KindFilter) -> Result<KindPage, StoreError>;
 
     /// How many instances there are, by kind and state; exactly what counting the rows gives.
     ///

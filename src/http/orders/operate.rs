@@ -10,6 +10,7 @@ use crate::http::query::Query;
 use crate::http::schema::{EmptyBody, StatusDocument};
 use crate::http::{Site, body};
 use crate::runtime::{Action, Command};
+use crate::workflows::order::KIND;
 
 /// Restart a failed or stuck order
 ///
@@ -67,6 +68,7 @@ async fn operate(req: HttpRequest, site: Data<Site>, payload: Payload, name: &st
     Query::read(req.query_string()).finish().or(())?;
     nothing(body::json(&bytes)?.as_ref())?;
     let idempotency = idempotency_key(&req, &[name, order_id.as_str()])?;
-    let (response, answer) = submit(&site, Command { id: order_id.workflow(), action, idempotency }, deadline).await?;
+    let command = Command { id: order_id.workflow(), group: KIND, action, idempotency };
+    let (response, answer) = submit(&site, command, deadline).await?;
     Ok(send(response, answer.document))
 }

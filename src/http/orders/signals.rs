@@ -14,6 +14,7 @@ use crate::http::schema::{CancelBody, EmptyBody, StatusDocument, UpdateAddressBo
 use crate::http::{Site, body};
 use crate::model::Address;
 use crate::runtime::{Action, Command};
+use crate::workflows::order::KIND;
 use crate::workflows::order::signal;
 
 pub const REASON_BYTES_MAX: usize = 1_024;
@@ -98,7 +99,8 @@ async fn signal(
     let payload = read(body::json(&bytes)?.as_ref())?;
     let idempotency = idempotency_key(&req, &[name, order_id.as_str(), &payload.to_string()])?;
     let action = Action::Signal { name: name.into(), payload };
-    let (response, answer) = submit(&site, Command { id: order_id.workflow(), action, idempotency }, deadline).await?;
+    let command = Command { id: order_id.workflow(), group: KIND, action, idempotency };
+    let (response, answer) = submit(&site, command, deadline).await?;
     Ok(send(response, answer.document))
 }
 
@@ -113,7 +115,7 @@ pub fn nothing(body: Option<&Json<'_>>) -> Result<(), Vec<Fault>> {
     faults.or(())
 }
 
-/// Reads the body of a cancellation.
+/// Reads a cancellation: nothing, or a reason.
 pub fn cancel_payload(body: Option<&Json<'_>>) -> Payloads {
     let mut faults = Faults::default();
     let mut reason = None;

@@ -40,7 +40,7 @@ pub async fn start(req: HttpRequest, site: Data<Site>, payload: Payload) -> Outc
     let idempotency = idempotency_key(&req, &["start", order_id.as_str(), &start.fingerprint])?;
     let input = serde_json::to_value(&start).map_err(|_| Problem::internal())?;
     let action = Action::Start { kind: KIND, input, fingerprint: start.fingerprint };
-    let command = Command { id: order_id.workflow(), action, idempotency };
+    let command = Command { id: order_id.workflow(), group: KIND, action, idempotency };
     let (mut response, answer) = submit(&site, command, deadline).await?;
     if answer.changed {
         response.insert_header((header::LOCATION, location(&order_id)));

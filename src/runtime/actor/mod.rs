@@ -43,6 +43,9 @@ impl Load {
     }
 }
 
+/// The code of a start whose id is that of something else.
+const ID_IN_USE: &str = "id_in_use";
+
 /// How long an actor waits before it tries the store again, in ms.
 const STORE_RETRY_MS: u64 = 250;
 
@@ -265,6 +268,14 @@ impl WorkflowActor {
             },
             (Work::Input { .. }, None) if self.absent => return Computed::NotFound,
             (Work::Input { .. }, None) => return Computed::Unread,
+            (Work::Command(command), Some(family)) if !command.is_for(family.root().machine.group()) => {
+                match command.action {
+                    Action::Start { .. } => {
+                        Err(Rejection::new(ID_IN_USE, "the id belongs to another kind of workflow"))
+                    }
+                    _ => return Computed::NotFound,
+                }
+            }
             (Work::Command(command), Some(family)) => family.step(command.to(), &input_of(command), &cx),
             (Work::Input { to, input }, Some(family)) => family.step(to, input, &cx),
         };

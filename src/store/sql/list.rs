@@ -9,7 +9,7 @@ use super::error::classify;
 use super::queries::families_of;
 use super::schema::workflows;
 use crate::model::Key;
-use crate::store::{Cursor, OrderFilter, Page, SortField, StoreError};
+use crate::store::{Cursor, KindFilter, KindPage, OrderFilter, Page, SortField, StoreError};
 use crate::workflows::order;
 
 /// An open shipment of the order at hand.
@@ -92,6 +92,31 @@ pub fn orders(c: &mut Any, filter: &OrderFilter) -> Result<Page, StoreError> {
     });
     let keys: Vec<i64> = rows.iter().map(|row| row.0).collect();
     Ok(Page { orders: families_of(c, &keys)?, next })
+}
+
+/// Each kind is walked on its own, from the newest, on the index by kind; the newest of all of them are the page.
+pub fn of_kinds(c: &mut Any, filter: &KindFilter) -> Result<KindPage, StoreError> {
+    use workflows::{key, kind, root, state};
+    let limit = filter.limit.max(1);
+    let mut keys: Vec<i64> = Vec::new();
+    for one in &filter.kinds {
+        let mut query = workflows::table.select(key).filter(kind.eq(one)).filter(root.eq(key)).into_boxed();
+        // The index is a partial one, and a statement is bound to it by the words of its condition.
+        query = query.filter(sql::<Bool>("workflows.kind NOT IN ('order', 'shipping')"));
+        if !filter.states.is_empty() {
+            query = query.filter(state.eq_any(&filter.states));
+        }
+        if let Some(before) = filter.before {
+            query = query.filter(key.lt(before.0));
+        }
+        let newest = query.order(key.desc()).limit(limit as i64 + 1);
+        keys.extend(newest.load::<i64>(c).map_err(classify)?);
+    }
+    keys.sort_unstable_by(|a, b| b.cmp(a));
+    let more = keys.len() > limit;
+    keys.truncate(limit);
+    let next = keys.last().filter(|_| more).map(|last| Key(*last));
+    Ok(KindPage { families: families_of(c, &keys)?, next })
 }
 
 fn narrow<'a>(mut query: Boxed<'a>, filter: &'a OrderFilter, words: &Words) -> Boxed<'a> {

@@ -14,8 +14,8 @@ use super::{events, kept, list};
 use crate::kernel::FactRecord;
 use crate::model::{Key, Timestamp, WorkflowId};
 use crate::store::{
-    Due, EventsOf, OrderFilter, Page, Queries, QueueLoad, StoreError, StoredAnswer, StoredEvent, StoredFact,
-    StoredPayment, StoredQueue,
+    Due, EventsOf, KindFilter, KindPage, OrderFilter, Page, Queries, QueueLoad, StoreError, StoredAnswer, StoredEvent,
+    StoredFact, StoredPayment, StoredQueue,
     StoredWorkflow,
 };
 
@@ -119,6 +119,10 @@ impl Queries for SqlQueries {
 
     fn orders(&self, filter: &OrderFilter) -> Result<Page, StoreError> {
         self.with(|c| list::orders(c, filter))
+    }
+
+    fn of_kinds(&self, filter: &KindFilter) -> Result<KindPage, StoreError> {
+        self.with(|c| list::of_kinds(c, filter))
     }
 
     fn stats(&self) -> Result<BTreeMap<String, BTreeMap<String, i64>>, StoreError> {
