@@ -411,8 +411,8 @@ pub struct TaskDocument {
     pub task_type: String,
     pub status: JobStatus,
     pub status_url: String,
-    /// Secrets are `***`.
-    pub task_params: BTreeMap<String, Value>,
+    /// Secrets are `***`; null where they are longer than 16 KiB.
+    pub task_params: Option<BTreeMap<String, Value>>,
     pub progress: TaskProgress,
     pub result: Option<Value>,
     /// Why it failed; `secrets_unreadable` where the key of its secrets is lost.
