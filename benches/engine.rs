@@ -36,7 +36,7 @@ fn main() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = store::open(&Location::Sqlite(folder.path().join("bench.db")), 2).expect("a store");
     actix_rt::System::new().block_on(async move {
-        let activities = activities::build(&BTreeMap::new(), Chaos::default()).expect("activities");
+        let activities = activities::build(&BTreeMap::new(), Vec::new(), Chaos::default()).expect("activities");
         let engine = Engine::start(Options::default(), workflows::registry(), activities, store).expect("an engine");
         let began = Instant::now();
         let clients = (0..in_flight).map(|client| {

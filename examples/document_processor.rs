@@ -2,8 +2,8 @@
 //!
 //! ```sh
 //! cargo run --example document_processor -- serve
-//! curl -X POST localhost:8000/api/tasks/start -d '{"task_type":"document_processor","task_params":
-//!   {"title":"Report","text":"one two two","credentials":{"user":"me","password":"hunter2"}}}'
+//! curl -X POST localhost:8000/api/tasks/start -H 'content-type: application/json' -d '{
+//!   "task_type":"document_processor","task_params":{"title":"Report","text":"one two two","credentials":{"user":"me","password":"hunter2"}}}'
 //! curl 'localhost:8000/api/tasks/TASK_ID?wait=10'
 //! ```
 //!

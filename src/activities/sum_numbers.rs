@@ -31,7 +31,7 @@ fn sum(call: ActivityCall) -> Result<Value, Failure> {
         return Err(Failure::new(FailureKind::Error, "simulated failure"));
     }
     let sum = job::sum(input.numbers.iter().map(String::as_str)).map_err(|e| wrong(e.to_string()))?;
-    tracing::info!(%job_id, %run_id, seq, %activity, attempt, sum, "the numbers are summed");
+    tracing::info!(%job_id, %run_id, seq, %activity, attempt, %sum, "the numbers are summed");
     Ok(json!({ "sum": sum }))
 }
 

@@ -61,7 +61,13 @@ pub async fn poll(req: HttpRequest, site: Data<Site>, payload: Payload) -> Outco
     let leased = by(deadline, site.engine()?.poll(name(&req), request)).await.map_err(unknown_queue)?;
     Ok(match leased {
         None => HttpResponse::NoContent().finish(),
-        Some(leased) => send(HttpResponse::Ok(), document(name(&req), &leased)),
+        Some(mut leased) => {
+            // The worker does what an activity of our own would: with the secrets themselves. Where their key is lost
+            // it gets them sealed, and will fail over them.
+            let owner = leased.workflow_id.root().to_owned();
+            let _sealed = site.options.secrets.open(&owner, &mut leased.input);
+            send(HttpResponse::Ok(), document(name(&req), &leased))
+        }
     })
 }
 

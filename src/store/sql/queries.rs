@@ -15,8 +15,7 @@ use crate::kernel::FactRecord;
 use crate::model::{Key, Timestamp, WorkflowId};
 use crate::store::{
     Due, EventsOf, KindFilter, KindPage, OrderFilter, Page, Queries, QueueLoad, StoreError, StoredAnswer, StoredEvent,
-    StoredFact, StoredPayment, StoredQueue,
-    StoredWorkflow,
+    StoredFact, StoredPayment, StoredQueue, StoredWorkflow,
 };
 
 pub struct SqlQueries {

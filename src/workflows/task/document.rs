@@ -7,6 +7,9 @@ use serde_json::value::RawValue;
 use crate::kernel::{Core, Document};
 use crate::model::{ErrorInfo, RunId, Timestamp, WorkflowId, redacted};
 
+/// The longest parameters that are shown; a page has hundreds of them. The first fact of the history has them all.
+const PARAMS_BYTES_MAX: usize = 16 * 1024;
+
 /// How far a task is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Progress {
@@ -29,13 +32,13 @@ pub struct TaskView<'a, P> {
 }
 
 #[derive(Serialize)]
-struct Shown<'a, P> {
+struct Shown<'a> {
     task_id: &'a WorkflowId,
     run_id: RunId,
     task_type: &'static str,
     status: &'static str,
     status_url: String,
-    task_params: &'a P,
+    task_params: Option<Box<RawValue>>,
     progress: &'a Progress,
     result: Option<&'a Value>,
     error: Option<&'a ErrorInfo>,
@@ -50,13 +53,14 @@ impl<P: Serialize> TaskView<'_, P> {
     /// # Errors
     /// Where it cannot be written as JSON.
     pub fn document(&self, core: &Core) -> serde_json::Result<Document> {
+        let params = serde_json::value::to_raw_value(self.params)?;
         let text = serde_json::to_string(&Shown {
             task_id: &core.id,
             run_id: core.run_id,
             task_type: self.task_type,
             status: self.status,
             status_url: format!("/api/tasks/{}", core.id),
-            task_params: self.params,
+            task_params: (params.get().len() <= PARAMS_BYTES_MAX).then_some(params),
             progress: &self.progress,
             result: self.result,
             error: self.error,
