@@ -115,8 +115,8 @@ impl Activity for HttpActivity {
                 // Any other status says all by itself.
                 Err(_) => judge(status, b""),
             };
-            // Asked for patience without a word on how long: 0.
-            let patience = matches!(status.as_u16(), 429 | 503).then_some(0);
+            // A 503 asks for patience, too, if without a word on how long; a 429 says so by its kind.
+            let patience = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(0);
             outcome.map_err(|failure| Failure { retry_after_ms: retry_after_ms.or(patience), ..failure })
         }
         .boxed_local()
