@@ -7,6 +7,7 @@ mod failure;
 mod id;
 mod money;
 mod payment;
+mod result_row;
 mod sealed;
 mod time;
 
@@ -15,6 +16,7 @@ pub use failure::{ErrorInfo, Failure, FailureKind, RetryClass};
 pub use id::{ID_BYTES_MAX, IdError, Key, OrderId, PaymentId, RunId, WorkflowId};
 pub use money::{Currency, Money, MoneyError, parse_amount};
 pub use payment::{PaymentRow, PaymentStatus};
+pub use result_row::ResultRow;
 pub use sealed::{REDACTED, SEALED, redacted};
 pub use time::Timestamp;
 

@@ -115,6 +115,7 @@ impl PostgresJournal {
             statements::workflows(c, &all, self.epoch)?;
             next_fact = statements::transitions(c, &all, self.next_fact)?;
             statements::payments(c, &all)?;
+            statements::results(c, &all)?;
             statements::counts(c, &gains(&all))?;
         }
         statements::answers(c, &kept)?;
