@@ -4,7 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 
 use super::ConfigError;
 use super::settings::{ActivitySection, QueueSection, Retry, Settings, Time};
-use crate::activities::{self, Activities, ActivitySettings, Chaos, SettingError, SetupError};
+use crate::activities::{self, Activities, ActivitySettings, Chaos, Outside, SettingError, SetupError, check_url};
 use crate::http::{OrderDefaults, ServerOptions};
 use crate::kernel::{Policies, RetryPolicy};
 use crate::runtime::{CONCURRENCY_MAX, Options, QueueOptions, RateLimit};
@@ -111,8 +111,11 @@ impl Settings {
             headers: section.headers.iter().map(|(name, value)| (name.clone(), value.0.clone())).collect(),
         };
         let named = self.activities.iter().map(|(name, section)| (name.clone(), of(section))).collect();
+        check_url(&self.portal.url)
+            .map_err(|error| ConfigError::value("portal.url", format!("cannot be used: {error}")))?;
+        let outside = Outside { portal_url: self.portal.url.clone() };
         let chaos = Chaos { mode: self.chaos, seed: self.chaos_seed };
-        activities::build(&named, tasks.activities(secrets), chaos).map_err(|error| {
+        activities::build(&named, tasks.activities(secrets, &outside), chaos).map_err(|error| {
             let key = match &error {
                 SetupError::Setting { activity, error: SettingError::Url(_) }
                 | SetupError::NoUrl(activity)
