@@ -6,10 +6,11 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use actix::Addr;
 
 use super::messages::{Flush, Rearm, Vacant, Watcher};
+use super::pool::CallId;
 use super::shard::Shard;
 use super::shared::SharedRef;
 use crate::kernel::ActivityCall;
-use crate::model::{Timestamp, WorkflowId};
+use crate::model::{Name, Timestamp, WorkflowId};
 
 /// Timers later than this many ms from now are left to SQL when their actor goes.
 pub(super) const NEAR_MS: u64 = 60_000;
@@ -25,6 +26,8 @@ pub(super) struct Local {
     /// The number of watched instances at which the list is swept.
     sweep_at: Cell<usize>,
     pub(super) calls: RefCell<Vec<ActivityCall>>,
+    /// By the queue they may wait in.
+    pub(super) dropped: RefCell<Vec<(Name, CallId)>>,
     pub(super) flush_due: Cell<bool>,
     pub(super) linger: RefCell<VecDeque<(Timestamp, WorkflowId)>>,
     token: Cell<u64>,
@@ -56,6 +59,7 @@ impl Local {
             watchers: RefCell::default(),
             sweep_at: Cell::new(1_024),
             calls: RefCell::default(),
+            dropped: RefCell::default(),
             flush_due: Cell::new(false),
             linger: RefCell::default(),
             token: Cell::new(0),
@@ -70,6 +74,16 @@ impl Local {
     /// Collects a call; all that are collected in one turn go to their pools together.
     pub fn call(&self, call: ActivityCall) {
         self.calls.borrow_mut().push(call);
+        self.flush_soon();
+    }
+
+    /// Collects a call that is not wanted any more; it goes the way of those that are.
+    pub fn drop_call(&self, queue: Name, id: CallId) {
+        self.dropped.borrow_mut().push((queue, id));
+        self.flush_soon();
+    }
+
+    fn flush_soon(&self) {
         if !self.flush_due.replace(true) {
             self.me.do_send(Flush);
         }

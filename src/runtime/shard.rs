@@ -20,7 +20,7 @@ use super::messages::{
     Acks, Ask, Beyond, CallAgain, CallEnd, CallEnds, Committed, Deliver, Flush, Look, Pools, Query, Rearm, Rest,
     Vacant, Wake,
 };
-use super::pool::{Pool, Run};
+use super::pool::{CallId, Pool, Run};
 use super::shared::SharedRef;
 use crate::kernel::{ActivityCall, Input};
 use crate::model::{Name, Timestamp, WorkflowId};
@@ -290,13 +290,16 @@ impl Handler<Flush> for Shard {
     fn handle(&mut self, _: Flush, ctx: &mut Self::Context) {
         let local = self.local(ctx);
         local.flush_due.set(false);
-        let mut by_queue: BTreeMap<Name, Vec<ActivityCall>> = BTreeMap::new();
+        let mut by_queue: BTreeMap<Name, (Vec<ActivityCall>, Vec<CallId>)> = BTreeMap::new();
         for call in local.calls.take() {
-            by_queue.entry(call.queue.clone()).or_default().push(call);
+            by_queue.entry(call.queue.clone()).or_default().0.push(call);
         }
-        for (queue, calls) in by_queue {
+        for (queue, id) in local.dropped.take() {
+            by_queue.entry(queue).or_default().1.push(id);
+        }
+        for (queue, (calls, dropped)) in by_queue {
             if let Some(pool) = self.pools.get(&queue).or(self.default_pool.as_ref()) {
-                pool.do_send(Run { shard: self.index, calls });
+                pool.do_send(Run { shard: self.index, calls, dropped });
             }
         }
     }

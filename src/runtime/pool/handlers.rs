@@ -3,6 +3,7 @@
 use actix::{ActorContext, Handler, Message};
 use tokio::sync::oneshot;
 
+use super::line::CallId;
 use super::{Head, Outcome, Pool};
 use crate::kernel::ActivityCall;
 use crate::runtime::messages::CallEnds;
@@ -11,12 +12,13 @@ use crate::runtime::queue::{HeldLease, Permit, QueueOptions, QueueView};
 /// Leases that are listed in a view.
 const LISTED_MAX: usize = 100;
 
-/// Calls to make, from one shard.
+/// Calls to make, from one shard; and those of before that nobody wants any more.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(in crate::runtime) struct Run {
     pub shard: usize,
     pub calls: Vec<ActivityCall>,
+    pub dropped: Vec<CallId>,
 }
 
 /// A call that did not end at once has ended.
@@ -58,6 +60,10 @@ impl Handler<Run> for Pool {
         let now = self.now();
         for call in run.calls {
             self.take(run.shard, call, now, ctx);
+        }
+        // After the calls: one may be handed in and dropped in the same turn.
+        for id in run.dropped {
+            self.line.forget(&id);
         }
         self.refill(ctx);
     }

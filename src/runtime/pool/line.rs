@@ -10,7 +10,7 @@ use crate::kernel::ActivityCall;
 use crate::model::{Name, Timestamp, WorkflowId};
 
 /// What tells an attempt from all others.
-pub(super) type CallId = (WorkflowId, Name, u32);
+pub(in crate::runtime) type CallId = (WorkflowId, Name, u32);
 
 pub(super) fn id_of(call: &ActivityCall) -> CallId {
     (call.workflow_id.clone(), call.activity.clone(), call.attempt)
@@ -175,6 +175,16 @@ impl Line {
         self.known.get(id) == Some(&Place::UnderWay)
     }
 
+    /// A call whose workflow wants it no more: it does not wait any longer. One that is under way goes on.
+    pub fn forget(&mut self, id: &CallId) {
+        if self.take(id).is_some() {
+            self.ended(id);
+        } else if self.known.get(id) == Some(&Place::Beyond) {
+            // Its note is passed over when its turn comes.
+            self.known.remove(id);
+        }
+    }
+
     /// A call that was under way has ended.
     pub fn ended(&mut self, id: &CallId) {
         if self.known.remove(id) == Some(Place::UnderWay) {
@@ -261,6 +271,23 @@ mod tests {
         assert_eq!((line.backlog(), line.ask_again()), (1, Some((0, WorkflowId::new("o-3")))));
         assert!(offer(&mut line, job(3, false)));
         assert_eq!((line.backlog(), line.ask_again()), (1, None));
+    }
+
+    #[test]
+    fn what_is_forgotten_does_not_wait_any_more_wherever_it_stood_and_what_is_under_way_goes_on() {
+        let mut line = Line::new(2);
+        for n in 1..=4 {
+            offer(&mut line, job(n, n == 2));
+        }
+        let first = line.next_inside().unwrap();
+        for n in 1..=3 {
+            line.forget(&id_of(&job(n, n == 2).call));
+        }
+        assert_eq!((line.backlog(), line.is_under_way(&id_of(&first.call)), line.is_waiting()), (1, true, false));
+        assert_eq!(line.ask_again(), Some((0, WorkflowId::new("o-4"))));
+        line.ended(&id_of(&first.call));
+        // The one that was asked for does not come: it was forgotten, too.
+        assert_eq!((line.ask_again(), line.backlog()), (None, 0));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use metrics::{counter, gauge, histogram};
 use serde_json::Value;
 
 use self::leases::{Leases, Pollers, Workers};
-use self::line::{CallId, Job, Line, id_of};
+use self::line::{Job, Line, id_of};
 use super::messages::{Beyond, CallEnd, CallEnds};
 use super::queue::{Backoff, Ms, Permit, QueueOptions, Rate, Room, Slots, Word};
 use super::shared::SharedRef;
@@ -28,6 +28,7 @@ use crate::model::{Failure, FailureKind, Name, RunId, WorkflowId};
 pub(super) use call::panic_message;
 pub(super) use handlers::{Adopt, Run, Show, Stop};
 pub(super) use leases::Handed;
+pub(super) use line::CallId;
 pub(super) use outside::{Beat, Claim, Claimed, Poll, Settled};
 
 /// Calls that are started in one turn of the actor, at most.
