@@ -45,6 +45,7 @@ fn the_pool_does_not_make_the_call_of_a_cancelled_task_in_its_window_or_beyond()
     assert_eq!(server.patch("/api/queues/checksums", &json!({"paused": false})).status, 200);
     assert_eq!(server.get("/api/tasks/t-5?wait=10").json()["status"], "completed");
     let metrics = server.get("/metrics").text();
-    let made = metrics.lines().find(|line| line.starts_with("ordain_activity_attempts_total{activity=\"checksum_part\""));
+    let made =
+        metrics.lines().find(|line| line.starts_with("ordain_activity_attempts_total{activity=\"checksum_part\""));
     assert_eq!(made.and_then(|line| line.rsplit(' ').next()), Some("2"), "{metrics}");
 }

@@ -139,7 +139,9 @@ impl Scene {
     /// The view `invoices`, read beside the server.
     fn sql(&self, id: &str) -> Vec<InvoiceRow> {
         let of = |json: &str| {
-            format!("SELECT invoice_id, {json} AS invoice_json FROM invoices WHERE task_id = '{id}' ORDER BY invoice_id")
+            format!(
+                "SELECT invoice_id, {json} AS invoice_json FROM invoices WHERE task_id = '{id}' ORDER BY invoice_id"
+            )
         };
         match self.server.database_url().strip_prefix("sqlite://") {
             Some(path) => {

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use awc::error::{ConnectError, SendRequestError};
 use actix_web::web::Bytes;
+use awc::error::{ConnectError, SendRequestError};
 use awc::{Client, Connector, SendClientRequest};
 use futures_util::future::{FutureExt, LocalBoxFuture};
 use serde_json::Value;

@@ -17,7 +17,9 @@ use std::sync::Arc;
 use serde::Serialize;
 
 pub use error::ConfigError;
-pub use settings::{ActivitySection, HeaderText, LogFormat, PortalSection, QueueSection, RateSection, Retry, Settings, Time};
+pub use settings::{
+    ActivitySection, HeaderText, LogFormat, PortalSection, QueueSection, RateSection, Retry, Settings, Time,
+};
 
 use crate::activities::Activities;
 use crate::http::ServerOptions;

@@ -30,9 +30,8 @@ impl Work {
                 _ => return false,
             },
             Self::Input { to, input } => match input {
-                Input::ActivityCompleted { activity, attempt, .. } | Input::ActivityFailed { activity, attempt, .. } => {
-                    (to, activity, attempt)
-                }
+                Input::ActivityCompleted { activity, attempt, .. }
+                | Input::ActivityFailed { activity, attempt, .. } => (to, activity, attempt),
                 _ => return false,
             },
         };

@@ -162,9 +162,7 @@ impl TaskTypes {
 
     /// The activities, with their secrets opened for them.
     pub fn activities(&self, secrets: &Secrets, outside: &Outside) -> Vec<(&'static str, Arc<dyn Activity>)> {
-        let opened = |(name, inner)| {
-            (name, Arc::new(Opening { inner, secrets: secrets.clone() }) as Arc<dyn Activity>)
-        };
+        let opened = |(name, inner)| (name, Arc::new(Opening { inner, secrets: secrets.clone() }) as Arc<dyn Activity>);
         let own = self.activities.iter().map(|(name, inner)| (*name, Arc::clone(inner)));
         own.chain(self.makers.iter().flat_map(|make| make(outside))).map(opened).collect()
     }

@@ -139,8 +139,10 @@ impl Activity for ListInvoices {
             let path = format!("/invoices?company_id={}&month={month}&page={page}", encode(&company_id));
             let page = portal.get(call.workflow_id.root(), &credentials, &path).await?;
             let good = |page: &Page| page.invoices.iter().all(|i| (1..=ID_BYTES_MAX).contains(&i.id.len()));
-            let page = Page::deserialize(&page).ok().filter(good).ok_or_else(|| garbage("this is no page of invoices"))?;
-            let heads = page.invoices.into_iter().map(|Head { id, issued_on }| json!({"id": id, "issued_on": issued_on}));
+            let page =
+                Page::deserialize(&page).ok().filter(good).ok_or_else(|| garbage("this is no page of invoices"))?;
+            let heads =
+                page.invoices.into_iter().map(|Head { id, issued_on }| json!({"id": id, "issued_on": issued_on}));
             Ok(json!({ "invoices": heads.collect::<Vec<_>>(), "pages": page.pages }))
         }
         .boxed_local()
@@ -163,8 +165,13 @@ impl Activity for FetchInvoice {
             let ToFetch { invoice_id, credentials } = input(&call)?;
             let path = format!("/invoices/{}", encode(&invoice_id));
             let invoice = portal.get(call.workflow_id.root(), &credentials, &path).await;
-            let invoice = invoice.map_err(|f| Failure { message: format!("invoice {invoice_id}: {}", f.message), ..f })?;
-            if invoice["id"] == invoice_id.as_str() { Ok(invoice) } else { Err(garbage("another invoice was answered")) }
+            let invoice =
+                invoice.map_err(|f| Failure { message: format!("invoice {invoice_id}: {}", f.message), ..f })?;
+            if invoice["id"] == invoice_id.as_str() {
+                Ok(invoice)
+            } else {
+                Err(garbage("another invoice was answered"))
+            }
         }
         .boxed_local()
     }

@@ -181,7 +181,9 @@ pub async fn heartbeat(req: HttpRequest, site: Data<Site>, payload: Payload) -> 
         fields.fault("progress", "must have at most 4096 bytes");
     }
     fields.finish()?;
-    let beaten = by(deadline, site.engine()?.heartbeat(token(&req), progress.map(secrecy::shown))).await.map_err(unknown_token)?;
+    let beaten = by(deadline, site.engine()?.heartbeat(token(&req), progress.map(secrecy::shown)))
+        .await
+        .map_err(unknown_token)?;
     let answer = json!({"cancel_requested": beaten.cancel_requested, "deadline_at": beaten.deadline_at});
     Ok(send(HttpResponse::Ok(), answer.to_string()))
 }

@@ -46,7 +46,9 @@ impl FromStr for Month {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::of(&format!("{text}-01")).filter(|month| month.to_string() == text).ok_or("is not a month such as 2024-03")
+        Self::of(&format!("{text}-01"))
+            .filter(|month| month.to_string() == text)
+            .ok_or("is not a month such as 2024-03")
     }
 }
 
