@@ -129,7 +129,7 @@ impl WorkflowActor {
                 let after = after.and_then(|other| other.machine.core().activities.get(name));
                 let is_wanted = after.is_some_and(|after| after.attempt == run.attempt && after.phase == run.phase);
                 if !is_wanted && !work.is_end_of(&core.id, name, run.attempt) {
-                    self.local.drop_call(run.queue.clone(), (core.id.clone(), name.clone(), run.attempt));
+                    self.local.drop_call(&run.queue, (core.id.clone(), name.clone(), run.attempt));
                 }
             }
         }

@@ -12,14 +12,18 @@ use crate::runtime::queue::{HeldLease, Permit, QueueOptions, QueueView};
 /// Leases that are listed in a view.
 const LISTED_MAX: usize = 100;
 
-/// Calls to make, from one shard; and those of before that nobody wants any more.
+/// Calls to make, from one shard.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(in crate::runtime) struct Run {
     pub shard: usize,
     pub calls: Vec<ActivityCall>,
-    pub dropped: Vec<CallId>,
 }
+
+/// A call of before that nobody wants any more.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(in crate::runtime) struct Dropped(pub CallId);
 
 /// A call that did not end at once has ended.
 #[derive(Message)]
@@ -61,10 +65,15 @@ impl Handler<Run> for Pool {
         for call in run.calls {
             self.take(run.shard, call, now, ctx);
         }
-        // After the calls: one may be handed in and dropped in the same turn.
-        for id in run.dropped {
-            self.line.forget(&id);
-        }
+        self.refill(ctx);
+    }
+}
+
+impl Handler<Dropped> for Pool {
+    type Result = ();
+
+    fn handle(&mut self, dropped: Dropped, ctx: &mut Self::Context) {
+        self.line.forget(&dropped.0);
         self.refill(ctx);
     }
 }

@@ -26,7 +26,7 @@ use crate::kernel::ActivityCall;
 use crate::model::{Failure, FailureKind, Name, RunId, WorkflowId};
 
 pub(super) use call::panic_message;
-pub(super) use handlers::{Adopt, Run, Show, Stop};
+pub(super) use handlers::{Adopt, Dropped, Run, Show, Stop};
 pub(super) use leases::Handed;
 pub(super) use line::CallId;
 pub(super) use outside::{Beat, Claim, Claimed, Poll, Settled};
