@@ -103,7 +103,7 @@ impl Activity for Chaotic {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{RunId, WorkflowId};
+    use crate::model::{RunId, Trace, WorkflowId};
 
     fn call(order: u32, attempt: u32) -> ActivityCall {
         ActivityCall {
@@ -117,6 +117,7 @@ mod tests {
             timeout_ms: 1,
             input: Value::Null,
             recovered: false,
+            trace: Trace::of_run(RunId(uuid::Uuid::max())),
         }
     }
 

@@ -34,6 +34,10 @@ pub(super) enum Command {
     Config(ServeArgs),
     #[command(flatten)]
     Order(OrderCommand),
+    /// Watch a server: the busiest orders, queues, shards, commits and rates; q ends it.
+    ///
+    /// Where the output is not a terminal, a frame is printed with every reading; with -o json one document a line.
+    Top(TopArgs),
     /// Measure a server: run many orders, then check in SQL that it kept its promises.
     Load(LoadOptions),
     /// Tell the story of a few orders and a kill -9, with a server and a sandbox of its own; under a minute.
@@ -232,6 +236,21 @@ pub(super) struct ListArgs {
     /// Follow the pages to the last one.
     #[arg(long)]
     pub all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TopArgs {
+    #[command(flatten)]
+    pub server: Server,
+    /// Print one frame, and end.
+    #[arg(long)]
+    pub once: bool,
+    /// Between two readings.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
+    pub interval: f64,
+    /// How many orders are shown.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=500))]
+    pub limit: u16,
 }
 
 #[derive(Debug, Args)]

@@ -14,6 +14,7 @@ mod serve;
 mod show;
 mod terminal;
 mod tools;
+mod top;
 
 use std::process::ExitCode;
 
@@ -72,6 +73,7 @@ pub fn run() -> ExitCode {
         Command::Backup(args) => database::backup(&args),
         Command::Openapi => tools::openapi(),
         Command::Completions { shell } => tools::completions(shell),
+        Command::Top(args) => top::top(&args),
         Command::Order(command) => orders::run(command),
     };
     match done {

@@ -47,14 +47,7 @@ pub fn serve(args: &ServeArgs) -> Result<(), CliError> {
     actix_rt::System::new().block_on(async move {
         let failed = |what: &str, e: &dyn std::fmt::Display| CliError::Refused(format!("{what}: {e}"));
         let mut signals = Signals::listen().map_err(|e| failed("signals cannot be received", &e))?;
-        let measured = house.seat.clone();
-        server_options.metrics = Some(Arc::new(move || {
-            if let Ok(engine) = measured.engine() {
-                engine.refresh_metrics();
-            }
-            metrics.run_upkeep();
-            metrics.render()
-        }));
+        server_options.metrics = Some(Arc::new(move || metrics.render()));
         let bind = server_options.bind;
         let (server, address) = http::serve(server_options, house.seat.clone())
             .map_err(|e| failed(&format!("cannot listen on {bind}"), &e))?;

@@ -5,6 +5,7 @@
 //! request is answered within the request timeout.
 
 pub(crate) mod body;
+mod debug;
 pub(crate) mod fingerprint;
 pub(crate) mod frame;
 pub(crate) mod json;
@@ -18,8 +19,10 @@ mod seat;
 mod server;
 mod site;
 mod system;
+mod trace;
 mod workflows;
 
+pub use frame::describe as describe_metrics;
 pub use openapi::json as openapi_json;
 pub use seat::Seat;
 pub use server::serve;

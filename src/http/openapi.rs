@@ -11,7 +11,7 @@ use utoipa_swagger_ui::Config;
 
 use super::json::Fault;
 use super::problem::{Problem, ProblemBody};
-use super::{orders, system, workflows};
+use super::{debug, orders, system, workflows};
 use crate::http::orders::Outcome;
 
 const PROBLEM_TYPE: &str = "application/problem+json";
@@ -39,6 +39,7 @@ const PROBLEM_TYPE: &str = "application/problem+json";
         system::metrics,
         system::stats,
         system::policies,
+        debug::actors,
         document,
         docs,
     ),

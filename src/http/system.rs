@@ -15,6 +15,7 @@ use super::problem::Problem;
 use super::query::Query;
 use super::schema::{Health, Root, Stats};
 use super::site::by;
+use crate::runtime;
 use crate::workflows::order;
 
 /// How long the database may take to answer a readiness probe.
@@ -46,6 +47,11 @@ pub async fn readyz(site: Data<Site>) -> Outcome {
     responses((status = 200, description = "Prometheus text", body = String, content_type = "text/plain; version=0.0.4"))
 )]
 pub async fn metrics(site: Data<Site>) -> HttpResponse {
+    match site.engine() {
+        Ok(engine) => engine.refresh_metrics().await,
+        // Another process has the actors.
+        Err(_) => runtime::no_engine_metrics(),
+    }
     let text = site.options.metrics.as_ref().map(|render| render()).unwrap_or_default();
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text)
 }

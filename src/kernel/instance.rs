@@ -178,6 +178,7 @@ impl<W: Workflow> Instance<W> {
             timeout_ms: run.timeout_ms,
             input: self.state.activity_input(activity),
             recovered,
+            trace: self.trace(),
         })
     }
 

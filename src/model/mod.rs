@@ -8,6 +8,7 @@ mod id;
 mod money;
 mod payment;
 mod time;
+mod trace;
 
 pub use address::Address;
 pub use failure::{ErrorInfo, Failure, FailureKind, RetryClass};
@@ -15,6 +16,7 @@ pub use id::{ID_BYTES_MAX, IdError, Key, OrderId, PaymentId, RunId, WorkflowId};
 pub use money::{Currency, Money, MoneyError, parse_amount};
 pub use payment::{PaymentRow, PaymentStatus};
 pub use time::Timestamp;
+pub use trace::{NoTrace, Trace, TraceId};
 
 /// A short name of an activity, a timer or a signal: borrowed where it is a constant of ours.
 pub type Name = std::borrow::Cow<'static, str>;

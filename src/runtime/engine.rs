@@ -10,13 +10,14 @@ use actix::dev::SendError;
 use actix::{Actor, Addr};
 use actix_rt::time::{sleep, timeout};
 use actix_rt::{Arbiter, ArbiterHandle};
-use metrics::gauge;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
+use super::census::Crashes;
 use super::command::{Answer, Command, EngineError, IdempotencyKey, Until};
 use super::live::{document, passivated};
 use super::messages::{Ask, Pools, Query};
+use super::meters::QueueLevels;
 use super::pool::Pool;
 use super::readers::Readers;
 use super::shard::Shard;
@@ -44,14 +45,14 @@ pub enum StartError {
 /// A running engine. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 type Held = (JoinHandle<()>, Box<dyn Send>);
 
-struct Inner {
-    shared: SharedRef,
-    shards: Vec<Addr<Shard>>,
+pub(super) struct Inner {
+    pub(super) shared: SharedRef,
+    pub(super) shards: Vec<Addr<Shard>>,
     pools: Vec<Addr<Pool>>,
     activities: Vec<String>,
     arbiters: Vec<ArbiterHandle>,
@@ -86,6 +87,8 @@ impl Engine {
             fence,
             stores: Arc::new(AtomicBool::new(true)),
             mailbox_high: AtomicUsize::new(0),
+            queues: QueueLevels::default(),
+            crashes: Crashes::default(),
             far_timer: FarTimer::default(),
             registry,
             options,
@@ -309,13 +312,6 @@ impl Engine {
                 "activities": self.inner.activities.iter().map(of).collect::<serde_json::Map<_, _>>(),
             },
         })
-    }
-
-    /// Brings the gauges up to date, before they are read.
-    pub fn refresh_metrics(&self) {
-        let shared = &self.inner.shared;
-        gauge!("ordain_actors_live").set(shared.live.load(Ordering::Relaxed) as f64);
-        gauge!("ordain_mailbox_high_water").set(shared.mailbox_high.load(Ordering::Relaxed) as f64);
     }
 
     /// Stops taking work, lets what runs end for at most `grace`, and stops all actors. What has not ended by then is

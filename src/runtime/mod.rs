@@ -4,6 +4,7 @@
 //! answered and acted upon. No SQL here, and no HTTP.
 
 mod actor;
+mod census;
 mod command;
 mod engine;
 mod envelope;
@@ -11,6 +12,7 @@ mod journal;
 mod live;
 mod local;
 mod messages;
+mod meters;
 mod metrics;
 mod options;
 mod outcome;
@@ -20,8 +22,10 @@ mod shard;
 mod shared;
 mod timers;
 
+pub use census::{Crash, EngineNow, Hot, RestartsNow, ShardNow, no_engine_metrics};
 pub use command::{Action, Answer, Command, EngineError, IdempotencyKey, Until};
 pub use engine::{Engine, StartError};
+pub use meters::{CommitNow, JournalNow, QueueNow};
 pub use metrics::describe as describe_metrics;
 pub use options::{Options, QueueOptions};
 

@@ -14,15 +14,15 @@ use std::time::{Duration, Instant};
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient};
 use futures_util::FutureExt;
 use futures_util::task::noop_waker_ref;
-use metrics::{counter, gauge, histogram};
 use serde_json::Value;
 
 use super::messages::{Beyond, CallEnd, CallEnds};
+use super::meters::QueueMeter;
 use super::shared::SharedRef;
 use super::{QueueOptions, options};
 use crate::activities::Activities;
 use crate::kernel::ActivityCall;
-use crate::model::{Failure, FailureKind, Name, RunId, WorkflowId};
+use crate::model::{Failure, FailureKind, Name, RunId, TraceId, WorkflowId};
 
 /// Calls to make, from one shard.
 #[derive(Message)]
@@ -43,7 +43,6 @@ struct Flush;
 pub(super) struct Stop;
 
 pub(super) struct Pool {
-    name: Name,
     options: QueueOptions,
     activities: Activities,
     shared: SharedRef,
@@ -57,6 +56,7 @@ pub(super) struct Pool {
     /// How many of them were asked to hand their call in again and have not yet.
     asked: usize,
     in_flight: HashSet<(WorkflowId, Name, u32)>,
+    meter: QueueMeter,
 }
 
 struct Job {
@@ -77,8 +77,8 @@ impl Pool {
     ) -> Self {
         let options = options::queue(&shared.options, &name);
         let ended = shards.iter().map(|_| Vec::new()).collect();
+        let meter = QueueMeter::new(&name, options.concurrency, &shared.queues);
         Self {
-            name,
             options,
             activities,
             shared,
@@ -90,6 +90,7 @@ impl Pool {
             flush_due: false,
             asked: 0,
             in_flight: HashSet::new(),
+            meter,
         }
     }
 
@@ -116,7 +117,7 @@ impl Pool {
         if !self.in_flight.insert(id) {
             return;
         }
-        histogram!("ordain_queue_wait_seconds", "queue" => self.name.clone()).record(queued.elapsed().as_secs_f64());
+        self.meter.waited(queued);
         let head = Head::of(shard, &call);
         let timeout = Duration::from_millis(call.timeout_ms);
         let mut future = self.future(call);
@@ -161,14 +162,13 @@ impl Pool {
         let kind = outcome.as_ref().err().map_or("none", |failure| failure.kind.as_str());
         tracing::debug!(
             order_id = head.workflow_id.root(), workflow_id = %head.workflow_id, run_id = %head.run_id, seq = head.seq,
-            activity = %head.activity, attempt = head.attempt, failure = kind,
+            activity = %head.activity, attempt = head.attempt, trace_id = %head.trace_id,
+            failure = kind, ms = head.began.elapsed().as_millis() as u64,
             message = outcome.as_ref().err().map(|failure| failure.message.as_str()),
             "an attempt has ended"
         );
-        counter!("ordain_activity_attempts_total", "activity" => head.activity.clone(), "failure" => kind).increment(1);
+        self.meter.attempt(&head.activity, kind, head.began.elapsed());
         let Head { shard, workflow_id, activity, attempt, .. } = head;
-        histogram!("ordain_activity_seconds", "activity" => activity.clone())
-            .record(head.began.elapsed().as_secs_f64());
         self.ended[shard].push(CallEnd { workflow_id, activity, attempt, outcome });
         if !self.flush_due {
             self.flush_due = true;
@@ -193,9 +193,8 @@ impl Pool {
             self.asked += 1;
             self.shards[shard].1.do_send(Beyond::Again(id));
         }
-        gauge!("ordain_queue_running", "queue" => self.name.clone()).set(self.running as f64);
-        gauge!("ordain_queue_backlog", "queue" => self.name.clone())
-            .set((self.waiting.len() + self.beyond.len()) as f64);
+        let oldest = self.waiting.front().map(|job| job.queued);
+        self.meter.level(self.running, self.waiting.len() + self.beyond.len(), oldest);
     }
 }
 
@@ -207,6 +206,7 @@ struct Head {
     seq: u64,
     activity: Name,
     attempt: u32,
+    trace_id: TraceId,
     began: Instant,
 }
 
@@ -214,7 +214,8 @@ impl Head {
     fn of(shard: usize, call: &ActivityCall) -> Self {
         let (workflow_id, activity) = (call.workflow_id.clone(), call.activity.clone());
         let (run_id, seq, attempt) = (call.run_id, call.seq, call.attempt);
-        Self { shard, workflow_id, run_id, seq, activity, attempt, began: Instant::now() }
+        let trace_id = call.trace.id();
+        Self { shard, workflow_id, run_id, seq, activity, attempt, trace_id, began: Instant::now() }
     }
 }
 

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Options;
+use super::census::Crashes;
 use super::journal::JournalDoor;
+use super::meters::QueueLevels;
 use super::readers::Readers;
 use crate::kernel::{Cx, IdSource, Registry, mix, seed};
 use crate::model::{Key, RunId, Timestamp};
@@ -32,6 +34,9 @@ pub(super) struct Shared {
     pub draining: AtomicBool,
     /// The deepest mailbox seen.
     pub mailbox_high: AtomicUsize,
+    pub queues: QueueLevels,
+    /// The newest crashes of actors.
+    pub crashes: Crashes,
     /// The first far timer that was set since the last look at SQL, in ms; see `timers`.
     pub far_timer: super::timers::FarTimer,
 }
@@ -63,8 +68,13 @@ pub(super) struct Clock {
 
 impl Clock {
     pub fn now(&self) -> Timestamp {
-        let ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
+        let ms = Self::wall().0;
         Timestamp(self.last.fetch_max(ms, Ordering::Relaxed).max(ms))
+    }
+
+    /// The system's clock as it is.
+    pub fn wall() -> Timestamp {
+        Timestamp(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64))
     }
 }
 
