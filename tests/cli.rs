@@ -22,7 +22,7 @@ fn err(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-const COMMANDS: [&str; 22] = [
+const COMMANDS: [&str; 23] = [
     "serve",
     "config",
     "start-workflow",
@@ -39,6 +39,7 @@ const COMMANDS: [&str; 22] = [
     "resume",
     "health",
     "logs",
+    "top",
     "load",
     "demo",
     "sandbox",

@@ -1,4 +1,4 @@
-//! `/metrics` and `/debug/actors`: what is there, that it is right, and that it does not grow with the orders.
+//! `/metrics`, `/debug/actors` and `ordain top`: what is there, that it is right, and that it does not grow with the orders.
 
 mod support;
 
@@ -183,4 +183,29 @@ fn the_actors_are_shown_with_queues_shards_and_commits() {
     for bad in ["limit=0", "limit=x", "limit=501", "top=3"] {
         assert_eq!(server.get(&format!("/debug/actors?{bad}")).status, 422, "{bad}");
     }
+}
+
+#[test]
+fn top_prints_frames_for_people_and_documents_for_scripts() {
+    let server = Server::start(&[], Vec::new());
+    run_orders(&server, "o", 5);
+    for name in ["hot-1", "hot-2"] {
+        assert_eq!(server.post(&format!("/orders/{name}/start"), Some(&json!({"review_seconds": 60}))).status, 202);
+    }
+    let top = |args: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ordain"));
+        command.env_clear().args(["top", "--once", "--interval", "0.2", "--url", &server.url()]).args(args);
+        let done = command.output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    };
+    let frame = top(&[]);
+    for part in ["ready", "commits/s", "completed 5", "in_review 2", "hot-1", "shipping", "restarts of actors: 0"] {
+        assert!(frame.replace("commits 0/s", "commits/s").contains(part), "{part:?} in\n{frame}");
+    }
+    assert!(!frame.contains('\u{1b}'), "no colours in a pipe:\n{frame}");
+    let document: Value = serde_json::from_str(&top(&["-o", "json", "--limit", "1"])).unwrap();
+    assert_eq!(document["hottest"].as_array().unwrap().len(), 1);
+    assert_eq!(document["rates"]["orders_started"], 0.0, "{document}");
+    assert!(document["rates"]["seconds"].as_f64().unwrap() >= 0.2);
 }

@@ -164,7 +164,7 @@ impl Pool {
             order_id = head.workflow_id.root(), workflow_id = %head.workflow_id, run_id = %head.run_id, seq = head.seq,
             activity = %head.activity, attempt = head.attempt, trace_id = %head.trace_id,
             failure = kind, ms = head.began.elapsed().as_millis() as u64,
-            message = outcome.as_ref().err().map(|failure| failure.message.as_str()),
+            why = outcome.as_ref().err().map(|failure| failure.message.as_str()),
             "an attempt has ended"
         );
         self.meter.attempt(&head.activity, kind, head.began.elapsed());

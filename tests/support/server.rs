@@ -156,7 +156,7 @@ impl Server {
         let log = File::options().create(true).append(true).open(self.log_file()).unwrap();
         self.command("serve")
             .args(["--bind", &self.line.address().to_string(), "--database-url", self.database_url()])
-            .args(["--log-level", "warn"])
+            .args(if self.args.iter().any(|arg| arg == "--log-level") { &[][..] } else { &["--log-level", "warn"] })
             .args(&self.args)
             .envs(self.env.iter().cloned())
             .stdin(Stdio::null())
@@ -216,6 +216,11 @@ impl Server {
 
     fn log_file(&self) -> PathBuf {
         self.folder.path().join("server.log")
+    }
+
+    /// All that it wrote, over all its lives.
+    pub fn whole_log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.log_file()).unwrap_or_default()).into_owned()
     }
 
     /// The end of what it wrote, over all its lives.
