@@ -420,6 +420,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_configuration_page_is_the_golden_one() {
+        use clap::CommandFactory;
+        let command = Cli::command();
+        let serve = command.find_subcommand("serve").unwrap();
+        let flags: Vec<&str> = serve.get_arguments().filter_map(clap::Arg::get_long).collect();
+        let now = crate::config::reference::markdown(|flag| flags.contains(&flag));
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md");
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(path, &now).unwrap();
+        }
+        let golden = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(golden == now, "the settings changed; run the test with UPDATE_GOLDEN=1");
+        for flag in flags.iter().filter(|flag| **flag != "config") {
+            assert!(now.contains(&format!("`--{flag}`")), "--{flag} is not told of");
+        }
+    }
+
+    #[test]
     fn the_command_line_is_consistent() {
         use clap::CommandFactory;
         Cli::command().debug_assert();

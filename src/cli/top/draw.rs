@@ -12,7 +12,7 @@ use crate::runtime::CommitNow;
 
 pub fn draw(frame: &mut Frame<'_>, picture: &Picture) {
     let [head, states, middle, below] =
-        Layout::vertical([Constraint::Length(2), Constraint::Length(2), Constraint::Min(8), Constraint::Length(9)])
+        Layout::vertical([Constraint::Length(3), Constraint::Length(2), Constraint::Min(8), Constraint::Length(9)])
             .areas(frame.area());
     frame.render_widget(heading(picture), head);
     frame.render_widget(orders(picture), states);
@@ -43,17 +43,17 @@ fn heading(picture: &Picture) -> Paragraph<'_> {
     let rate = |n: Option<f64>| n.map_or_else(|| "–".to_owned(), |n| format!("{n:.0}"));
     let of = picture.rates.as_ref();
     let second = format!(
-        "started {}/s  ended {}/s  commits {}/s  transitions {}/s   live {} of {}  committing {}  deepest mailbox {}",
+        "started {}/s  ended {}/s  commits {}/s  transitions {}/s",
         rate(of.map(|r| r.orders_started)),
         rate(of.map(|r| r.orders_ended)),
         rate(of.map(|r| r.commits)),
         rate(of.map(|r| r.transitions)),
-        now.live,
-        now.live_max,
-        now.committing,
-        now.mailbox_high_water
     );
-    Paragraph::new(vec![first, Line::from(second)])
+    let third = format!(
+        "live {} of {}  committing {}  deepest mailbox so far {}",
+        now.live, now.live_max, now.committing, now.mailbox_high_water
+    );
+    Paragraph::new(vec![first, Line::from(second), Line::from(third)])
 }
 
 /// Orders by state, those that are none left out.
@@ -185,7 +185,7 @@ mod tests {
             "live 2 of 20000",
             "completed 50  in_review 5",
             "o-1",
-            "orders       3/512",
+            "3/512       4        1500 ms",
             "1500 ms",
             "p50 0.75",
             "mean 4.0",
