@@ -27,7 +27,7 @@ pub const KEYS: [(&str, &str); 39] = [
     ("readers", "Threads that read the database; on PostgreSQL as many connections."),
     ("passivate_after_seconds", "How long an idle actor stays alive."),
     ("shutdown_seconds", "How long what runs may take to end after SIGTERM."),
-    ("chaos", "`off`; `flaky`: of the attempts 33 % fail and 34 % hang, on purpose; `rough`: worse."),
+    ("chaos", "`off`; `flaky`: of the attempts 33 % fail and 34 % hang, on purpose; `rough`: 15 % fail before the effect, 15 % after it, 5 % hang, 5 % answer garbage, 30 % are slow."),
     ("chaos_seed", "The same seed gives the same failures."),
     ("attempt_timeout_seconds", "How long an attempt of an activity may take, unless its own section says otherwise."),
     ("retry.initial_ms", "The wait after the first failed attempt."),
