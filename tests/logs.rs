@@ -130,3 +130,33 @@ fn at_info_no_order_has_a_line() {
         assert!(line["timestamp"].is_string() && line["level"].is_string() && line["target"].is_string(), "{line}");
     }
 }
+
+/// A collector on the other side gets a span for each attempt and request, in the trace the client was in.
+#[cfg(feature = "otlp")]
+#[test]
+fn spans_reach_a_collector_at_the_latest_when_the_server_ends() {
+    let sent = Arc::<Mutex<Vec<u8>>>::default();
+    let told = Arc::clone(&sent);
+    let collector = Host::start(move |request| {
+        assert_eq!(request.path, "/v1/traces");
+        told.lock().unwrap().extend(request.body);
+        async { Reply::new(200, "") }.boxed()
+    });
+    let env = vec![("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), collector.url(""))];
+    let mut server = Server::start(&[], env);
+    let traceparent = format!("00-{TRACE_ID}-00f067aa0ba902b7-01");
+    let (address, body) = (server.line().address(), json!({"review_seconds": 0}));
+    let headers = [("traceparent", traceparent.as_str())];
+    assert_eq!(client::request(address, "POST", "/orders/o-1/start", &headers, Some(&body)).unwrap().status, 202);
+    assert_eq!(server.get("/orders/o-1/status?wait=20").json()["state"], "completed");
+    assert!(server.sigterm().success());
+    let sent = sent.lock().unwrap().clone();
+    let times = |part: &[u8]| sent.windows(part.len()).filter(|window| *window == part).count();
+    let bytes = |hex: &str| -> Vec<u8> {
+        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+    };
+    // The start, and five activities.
+    assert!(times(&bytes(TRACE_ID)) >= 6, "{}", times(&bytes(TRACE_ID)));
+    assert!(times(&bytes("00f067aa0ba902b7")) >= 6, "each within the client's span");
+    assert!(times(b"dispatch_carrier") >= 1 && times(b"ordain.order_id") >= 6);
+}

@@ -11,8 +11,14 @@ use crate::runtime::QueueOptions;
 pub const KEYS: [(&str, &str); 39] = [
     ("bind", "Where to listen, `HOST:PORT`. Beyond loopback only with `insecure`."),
     ("insecure", "Allows to listen beyond loopback without API keys."),
-    ("database_url", "`sqlite://PATH`, or `postgres://USER:PASSWORD@HOST/DATABASE`. A `+driver` in the scheme is dropped."),
-    ("log_level", "A level (`error`, `warn`, `info`, `debug`, `trace`), or a filter such as `info,ordain::runtime=debug`."),
+    (
+        "database_url",
+        "`sqlite://PATH`, or `postgres://USER:PASSWORD@HOST/DATABASE`. A `+driver` in the scheme is dropped.",
+    ),
+    (
+        "log_level",
+        "A level (`error`, `warn`, `info`, `debug`, `trace`), or a filter such as `info,ordain::runtime=debug`.",
+    ),
     ("log_format", "`text` or `json`; to standard error."),
     ("review", "`auto`: a timer ends a review; `manual`: a person does. What an order gets that does not say."),
     ("review_seconds", "How long an automatic review lasts."),
@@ -27,15 +33,24 @@ pub const KEYS: [(&str, &str); 39] = [
     ("readers", "Threads that read the database; on PostgreSQL as many connections."),
     ("passivate_after_seconds", "How long an idle actor stays alive."),
     ("shutdown_seconds", "How long what runs may take to end after SIGTERM."),
-    ("chaos", "`off`; `flaky`: of the attempts 33 % fail and 34 % hang, on purpose; `rough`: 15 % fail before the effect, 15 % after it, 5 % hang, 5 % answer garbage, 30 % are slow."),
+    (
+        "chaos",
+        "`off`; `flaky`: of the attempts 33 % fail and 34 % hang, on purpose; `rough`: 15 % fail before the effect, 15 % after it, 5 % hang, 5 % answer garbage, 30 % are slow.",
+    ),
     ("chaos_seed", "The same seed gives the same failures."),
     ("attempt_timeout_seconds", "How long an attempt of an activity may take, unless its own section says otherwise."),
     ("retry.initial_ms", "The wait after the first failed attempt."),
     ("retry.factor", "By how much each wait is longer than the one before; 1 to 100."),
     ("retry.cap_ms", "The longest wait."),
     ("retry.jitter", "Each wait is spread by up to this share in both directions; 0 to 1."),
-    ("retry.max_attempts", "Attempts in all for failures of kind `error`; other kinds are never or always tried again."),
-    ("activities.NAME.url", "The address to POST to. Without it `charge_payment`, `refund_payment`, `prepare_package` and `dispatch_carrier` are simulated."),
+    (
+        "retry.max_attempts",
+        "Attempts in all for failures of kind `error`; other kinds are never or always tried again.",
+    ),
+    (
+        "activities.NAME.url",
+        "The address to POST to. Without it `charge_payment`, `refund_payment`, `prepare_package` and `dispatch_carrier` are simulated.",
+    ),
     ("activities.NAME.timeout", "How long an attempt may take: seconds, or a text such as `500ms`."),
     ("activities.NAME.headers", "A table of headers that are sent with each call. Never shown."),
     ("activities.NAME.initial_ms", "As `retry.initial_ms`, for this activity."),
@@ -118,13 +133,8 @@ mod tests {
 
     #[test]
     fn no_setting_is_missing_in_the_reference() {
-        let retry = Retry {
-            initial_ms: Some(1),
-            factor: Some(1.0),
-            cap_ms: Some(1),
-            jitter: Some(0.0),
-            max_attempts: Some(1),
-        };
+        let retry =
+            Retry { initial_ms: Some(1), factor: Some(1.0), cap_ms: Some(1), jitter: Some(0.0), max_attempts: Some(1) };
         let activity = ActivitySection {
             url: Some(String::new()),
             timeout: Some(Time::Seconds(1.0)),

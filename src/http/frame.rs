@@ -82,6 +82,7 @@ pub fn framed(resource: Resource, meter: Meter) -> impl HttpServiceFactory {
                     tracing::debug!(
                         order_id = response.request().match_info().get("order_id"),
                         trace_id = trace.map(|trace| tracing::field::display(trace.id())),
+                        parent_span_id = trace.map(|trace| tracing::field::display(trace.span_id())),
                         %method, path = uri.path(), status = response.status().as_u16(),
                         ms = started.elapsed().as_millis() as u64, "a request is answered"
                     );

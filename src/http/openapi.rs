@@ -75,7 +75,10 @@ impl Modify for Problems {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         for (path, item) in &mut document.paths.paths {
             let PathItem { get, post, .. } = item;
-            let reads = path.starts_with("/orders") || path.starts_with("/workflows") || path.starts_with("/debug") || path == "/stats";
+            let reads = path.starts_with("/orders")
+                || path.starts_with("/workflows")
+                || path.starts_with("/debug")
+                || path == "/stats";
             if let Some(get) = get {
                 add(get, &OF_ALL);
                 add(get, if reads { &OF_READS } else { &[] });

@@ -16,7 +16,7 @@ pub use id::{ID_BYTES_MAX, IdError, Key, OrderId, PaymentId, RunId, WorkflowId};
 pub use money::{Currency, Money, MoneyError, parse_amount};
 pub use payment::{PaymentRow, PaymentStatus};
 pub use time::Timestamp;
-pub use trace::{NoTrace, Trace, TraceId};
+pub use trace::{NoTrace, SpanId, Trace, TraceId};
 
 /// A short name of an activity, a timer or a signal: borrowed where it is a constant of ours.
 pub type Name = std::borrow::Cow<'static, str>;

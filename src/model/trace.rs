@@ -12,6 +12,8 @@ use super::RunId;
 pub struct Trace {
     id: u128,
     span: u64,
+    /// The span around it, as far as it is known here; 0: none. It is not sent.
+    around: u64,
     flags: u8,
 }
 
@@ -36,19 +38,29 @@ impl Trace {
         let id = u128::from_str_radix(id, 16).map_err(|_| NoTrace)?;
         let span = u64::from_str_radix(span, 16).map_err(|_| NoTrace)?;
         let flags = u8::from_str_radix(flags, 16).map_err(|_| NoTrace)?;
-        if id == 0 || span == 0 { Err(NoTrace) } else { Ok(Self { id, span, flags }) }
+        if id == 0 || span == 0 { Err(NoTrace) } else { Ok(Self { id, span, around: 0, flags }) }
     }
 
     /// The trace of an order that came without one: its id is the run's, so it is the same after every restart.
     pub fn of_run(run_id: RunId) -> Self {
         let id = run_id.0.as_u128();
-        Self { id, span: ((id >> 64) as u64 ^ id as u64).max(1), flags: 1 }
+        Self { id, span: ((id >> 64) as u64 ^ id as u64).max(1), around: 0, flags: 1 }
     }
 
     /// The same trace, within another span.
     #[must_use]
     pub fn within(self, span: u64) -> Self {
-        Self { span: span.max(1), ..self }
+        Self { span: span.max(1), around: self.span, ..self }
+    }
+
+    /// The id of the span, for logs.
+    pub fn span_id(&self) -> SpanId {
+        SpanId(self.span)
+    }
+
+    /// The id of the span around it, for logs.
+    pub fn around_id(&self) -> Option<SpanId> {
+        (self.around != 0).then_some(SpanId(self.around))
     }
 
     /// The id of the trace alone, for logs.
@@ -64,6 +76,16 @@ pub struct TraceId(u128);
 impl fmt::Display for TraceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)
+    }
+}
+
+/// Shown as 16 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpanId(u64);
+
+impl fmt::Display for SpanId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
     }
 }
 
@@ -100,6 +122,14 @@ mod tests {
         assert_eq!(trace.within(0xab).to_string(), "00-4bf92f3577b34da6a3ce929d0e0e4736-00000000000000ab-01");
         let later = Trace::parse(&format!("cc{}-what-is-new", &GIVEN[2..])).unwrap();
         assert_eq!(later, trace);
+    }
+
+    #[test]
+    fn a_span_knows_the_one_around_it() {
+        let inner = Trace::parse(GIVEN).unwrap().within(7);
+        assert_eq!(inner.span_id().to_string(), "0000000000000007");
+        assert_eq!(inner.around_id().map(|id| id.to_string()).as_deref(), Some("00f067aa0ba902b7"));
+        assert_eq!(Trace::parse(GIVEN).unwrap().around_id(), None);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use super::shared::SharedRef;
 use super::{QueueOptions, options};
 use crate::activities::Activities;
 use crate::kernel::ActivityCall;
-use crate::model::{Failure, FailureKind, Name, RunId, TraceId, WorkflowId};
+use crate::model::{Failure, FailureKind, Name, RunId, Trace, WorkflowId};
 
 /// Calls to make, from one shard.
 #[derive(Message)]
@@ -162,7 +162,8 @@ impl Pool {
         let kind = outcome.as_ref().err().map_or("none", |failure| failure.kind.as_str());
         tracing::debug!(
             order_id = head.workflow_id.root(), workflow_id = %head.workflow_id, run_id = %head.run_id, seq = head.seq,
-            activity = %head.activity, attempt = head.attempt, trace_id = %head.trace_id,
+            activity = %head.activity, attempt = head.attempt, trace_id = %head.trace.id(),
+            span_id = %head.trace.span_id(), parent_span_id = head.trace.around_id().map(tracing::field::display),
             failure = kind, ms = head.began.elapsed().as_millis() as u64,
             why = outcome.as_ref().err().map(|failure| failure.message.as_str()),
             "an attempt has ended"
@@ -206,7 +207,7 @@ struct Head {
     seq: u64,
     activity: Name,
     attempt: u32,
-    trace_id: TraceId,
+    trace: Trace,
     began: Instant,
 }
 
@@ -214,8 +215,7 @@ impl Head {
     fn of(shard: usize, call: &ActivityCall) -> Self {
         let (workflow_id, activity) = (call.workflow_id.clone(), call.activity.clone());
         let (run_id, seq, attempt) = (call.run_id, call.seq, call.attempt);
-        let trace_id = call.trace.id();
-        Self { shard, workflow_id, run_id, seq, activity, attempt, trace_id, began: Instant::now() }
+        Self { shard, workflow_id, run_id, seq, activity, attempt, trace: call.trace, began: Instant::now() }
     }
 }
 

@@ -1,11 +1,16 @@
 //! Logs and the metrics recorder of the process.
 
+#[cfg(feature = "otlp")]
+mod otlp;
+
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::config::LogFormat;
 
@@ -27,6 +32,9 @@ pub enum TelemetryError {
     Level(#[from] ParseError),
     #[error("logs are set up already")]
     Twice,
+    #[cfg(feature = "otlp")]
+    #[error("spans cannot be sent: {0}")]
+    Otlp(String),
     #[error("metrics: {0}")]
     Metrics(#[from] BuildError),
     #[error("a thread cannot be started: {0}")]
@@ -41,17 +49,28 @@ pub fn filter(level: &str) -> Result<EnvFilter, ParseError> {
     EnvFilter::try_new(level)
 }
 
-/// Sends the logs of the process to standard error.
+/// Sends the logs of the process to standard error; with the feature `otlp`, spans to a collector where one is set.
 ///
 /// # Errors
 /// [`TelemetryError`] where the level cannot be read, or logs go somewhere already.
 pub fn logs(level: &str, format: LogFormat) -> Result<(), TelemetryError> {
-    let builder = tracing_subscriber::fmt().with_env_filter(filter(level)?).with_writer(std::io::stderr);
-    let done = match format {
-        LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = match format {
+        LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
     };
-    done.map_err(|_| TelemetryError::Twice)
+    let all = tracing_subscriber::registry().with(lines.with_filter(filter(level)?));
+    #[cfg(feature = "otlp")]
+    let all = all.with(otlp::layer()?);
+    all.try_init().map_err(|_| TelemetryError::Twice)
+}
+
+/// At the end of the process: what is still to be sent is sent, for at most so long.
+pub fn flush(limit: Duration) {
+    #[cfg(feature = "otlp")]
+    otlp::flush(limit);
+    #[cfg(not(feature = "otlp"))]
+    let _nothing_is_sent = limit;
 }
 
 /// The metrics of the process.
