@@ -87,7 +87,8 @@ fn every_file_and_page_that_is_named_is_there() {
         let text = read(page.to_str().unwrap());
         // `tests/crash.rs`, `ops/ordain.service`: from the root.
         for quoted in text.split('`').skip(1).step_by(2) {
-            let of_ours = ["tests/", "src/", "ops/", "docs/", "benches/", "migrations/"].iter().any(|p| quoted.starts_with(p));
+            let of_ours =
+                ["tests/", "src/", "ops/", "docs/", "benches/", "migrations/"].iter().any(|p| quoted.starts_with(p));
             if of_ours && !quoted.contains(['{', '*', ' ']) {
                 assert!(root().join(quoted).exists(), "{} names {quoted}", page.display());
             }
