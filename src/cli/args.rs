@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
 use super::jobs::JobCommand;
+use super::sim::SimArgs;
 use super::tasks::TaskCommand;
 use crate::activities::ChaosMode;
 use crate::config::LogFormat;
@@ -351,6 +352,8 @@ fn rate(text: &str) -> Result<Rate, String> {
 
 #[derive(Debug, Args)]
 pub(super) struct VerifyArgs {
+    #[command(flatten)]
+    pub sim: SimArgs,
     #[command(flatten)]
     pub database: DatabaseArgs,
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
