@@ -9,9 +9,11 @@ use futures_util::FutureExt;
 use ordain::activities::Activity;
 use ordain::activities::portal::{FetchInvoice, ListInvoices, Portal};
 use ordain::kernel::ActivityCall;
-use ordain::model::{Failure, FailureKind, RunId, Timestamp, WorkflowId};
+use ordain::model::{Failure, FailureKind, RunId, Timestamp, Trace, WorkflowId};
 use serde_json::{Value, json};
 use support::wire::{Host, Reply, Request};
+
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 /// A portal that answers by a script, and what it was asked: `METHOD path authorization`.
 struct Scripted {
@@ -57,6 +59,7 @@ fn call(input: Value) -> ActivityCall {
         scheduled_at: Timestamp(0),
         input,
         recovered: false,
+        trace: Trace::parse(TRACE).unwrap(),
     }
 }
 

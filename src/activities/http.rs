@@ -109,7 +109,8 @@ impl Activity for HttpActivity {
             let request = request
                 .insert_header(("Idempotency-Key", call.idempotency_key))
                 .insert_header(("Ordain-Workflow-Id", call.workflow_id.as_str()))
-                .insert_header(("Ordain-Attempt", call.attempt.to_string()));
+                .insert_header(("Ordain-Attempt", call.attempt.to_string()))
+                .insert_header(("traceparent", call.trace.to_string()));
             exchange(request.send_json(&call.input)).await?.outcome()
         }
         .boxed_local()

@@ -45,6 +45,11 @@ impl Client {
         Ok(Self { client, base })
     }
 
+    /// The server's address.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     pub async fn get(&self, path: &str) -> Result<String, CliError> {
         self.send(Method::GET, path, None, TIMEOUT).await
     }

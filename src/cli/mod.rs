@@ -14,9 +14,11 @@ mod queues;
 mod sandbox;
 mod serve;
 mod show;
+mod sim;
 mod tasks;
 mod terminal;
 mod tools;
+mod top;
 mod worker;
 
 use std::ffi::OsString;
@@ -97,6 +99,7 @@ pub fn run_from(tasks: TaskTypes, arguments: impl IntoIterator<Item = OsString>)
         Command::Completions { shell } => tools::completions(shell),
         Command::Job(command) => jobs::run(command),
         Command::Task(command) => tasks::run(command),
+        Command::Top(args) => top::top(&args),
         Command::Order(command) => orders::run(command),
     };
     match done {

@@ -6,6 +6,7 @@
 mod dot_env;
 mod error;
 mod limits;
+pub mod reference;
 mod settings;
 mod sources;
 mod warnings;

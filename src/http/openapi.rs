@@ -11,7 +11,7 @@ use utoipa_swagger_ui::Config;
 
 use super::json::Fault;
 use super::problem::{Problem, ProblemBody};
-use super::{events, jobs, orders, queues, system, tasks, workflows};
+use super::{debug, events, jobs, orders, queues, system, tasks, workflows};
 use crate::http::orders::Outcome;
 
 const PROBLEM_TYPE: &str = "application/problem+json";
@@ -58,6 +58,7 @@ const PROBLEM_TYPE: &str = "application/problem+json";
         system::metrics,
         system::stats,
         system::policies,
+        debug::actors,
         document,
         docs,
     ),
@@ -97,7 +98,7 @@ impl Modify for Problems {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         for (path, item) in &mut document.paths.paths {
             let PathItem { get, post, patch, .. } = item;
-            let reads = ["/orders", "/jobs", "/api", "/workflows", "/stats", "/events"]
+            let reads = ["/orders", "/jobs", "/api", "/workflows", "/stats", "/events", "/debug"]
                 .iter()
                 .any(|start| path.starts_with(start));
             if let Some(get) = get {

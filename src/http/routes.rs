@@ -10,7 +10,7 @@ use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Responder};
 
 use super::frame::{Meter, framed};
 use super::problem::Problem;
-use super::{events, jobs, openapi, orders, queues, system, tasks, workflows};
+use super::{debug, events, jobs, openapi, orders, queues, system, tasks, workflows};
 use crate::console;
 
 /// Patterns by the path they are known under, the busiest first: the router tries them in this order.
@@ -62,6 +62,7 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(get("/healthz", system::healthz))
         .service(get("/readyz", system::readyz))
         .service(get("/metrics", system::metrics))
+        .service(get("/debug/actors", debug::actors))
         .service(get("/openapi.json", openapi::document))
         .service(get("/docs", openapi::docs))
         .service(get("/docs/{file}", openapi::docs_file))

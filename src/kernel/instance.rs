@@ -182,6 +182,7 @@ impl<W: Workflow> Instance<W> {
             scheduled_at: run.scheduled_at,
             input: self.state.activity_input(activity),
             recovered,
+            trace: self.trace(),
         })
     }
 

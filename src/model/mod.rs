@@ -10,6 +10,7 @@ mod payment;
 mod result_row;
 mod sealed;
 mod time;
+mod trace;
 
 pub use address::Address;
 pub use failure::{ErrorInfo, Failure, FailureKind, RetryClass};
@@ -19,6 +20,7 @@ pub use payment::{PaymentRow, PaymentStatus};
 pub use result_row::ResultRow;
 pub use sealed::{REDACTED, SEALED, redacted};
 pub use time::Timestamp;
+pub use trace::{NoTrace, SpanId, Trace, TraceId};
 
 /// A short name of an activity, a timer or a signal: borrowed where it is a constant of ours.
 pub type Name = std::borrow::Cow<'static, str>;

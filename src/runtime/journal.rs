@@ -7,10 +7,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use actix::Recipient;
-use metrics::{counter, histogram};
 use tokio::sync::{oneshot, watch};
 
 use super::messages::Acks;
+use super::meters::{JournalLog, WriterMeter};
 use crate::model::{Timestamp, WorkflowId};
 use crate::store::{Fence, Journal, StoreError, StoredQueue, Unit, Verdict};
 
@@ -47,6 +47,8 @@ enum Order {
 #[derive(Clone)]
 pub(super) struct JournalDoor {
     queue: SyncSender<Order>,
+    /// What the writer has done, to look at.
+    pub log: Arc<JournalLog>,
 }
 
 /// The unit was not taken: the writer's queue is full, or it has stopped.
@@ -85,11 +87,13 @@ impl JournalDoor {
 /// The queue between the actors and the writer.
 pub(super) fn queue(capacity: usize) -> (JournalDoor, Inbox) {
     let (queue, orders) = sync_channel(capacity);
-    (JournalDoor { queue }, Inbox { orders })
+    let log = Arc::new(JournalLog::default());
+    (JournalDoor { queue, log: Arc::clone(&log) }, Inbox { orders, log })
 }
 
 pub(super) struct Inbox {
     orders: Receiver<Order>,
+    log: Arc<JournalLog>,
 }
 
 /// Starts the writer's thread. It ends, and with it the journal and `committed`, at [`JournalDoor::stop`].
@@ -104,7 +108,8 @@ pub(super) fn start(
     stores: Arc<AtomicBool>,
     committed: watch::Sender<u64>,
 ) -> std::io::Result<JoinHandle<()>> {
-    let writer = Writer { journal, shards, batch_max, fence, stores, committed, outage: None };
+    let meter = WriterMeter::new(Arc::clone(&inbox.log));
+    let writer = Writer { journal, shards, batch_max, fence, stores, committed, meter, outage: None };
     std::thread::Builder::new().name("journal".into()).spawn(move || writer.run(&inbox.orders))
 }
 
@@ -116,6 +121,7 @@ struct Writer {
     /// Whether the last write was taken.
     stores: Arc<AtomicBool>,
     committed: watch::Sender<u64>,
+    meter: WriterMeter,
     outage: Option<Outage>,
 }
 
@@ -187,9 +193,8 @@ impl Writer {
         let results = self.append(&units);
         let now = self.journal.last_event();
         self.committed.send_if_modified(|last| std::mem::replace(last, now) != now);
-        histogram!("ordain_journal_commit_seconds").record(began.elapsed().as_secs_f64());
-        histogram!("ordain_journal_batch_transitions")
-            .record(units.iter().map(|u| u.transitions.len()).sum::<usize>() as f64);
+        let transitions = units.iter().map(|u| u.transitions.len()).sum();
+        self.meter.committed(units.len(), transitions, began.elapsed());
         let mut acks: Vec<Vec<Ack>> = self.shards.iter().map(|_| Vec::new()).collect();
         for ((shard, id, token), result) in tickets.into_iter().zip(results) {
             acks[shard].push(Ack { id, token, result });
@@ -225,7 +230,7 @@ impl Writer {
             self.fence.lose();
         }
         self.stores.store(false, Ordering::Release);
-        counter!("ordain_journal_failures_total").increment(1);
+        self.meter.failed();
         let now = Instant::now();
         let outage = self.outage.get_or_insert_with(|| {
             tracing::error!(%error, units, "a batch was not stored");

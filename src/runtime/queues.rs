@@ -14,7 +14,7 @@ use super::pool::{Adopt, Beat, Claim, Claimed, Handed, Poll, Pool, Settled, Show
 use super::queue::{self, LeaseToken, QueueChange, QueueView};
 use crate::activities::is_built_in;
 use crate::kernel::{ActivityCall, Phase, Rejection};
-use crate::model::{Failure, Name, RunId, SEALED, Timestamp, WorkflowId};
+use crate::model::{Failure, Name, RunId, SEALED, Timestamp, Trace, WorkflowId};
 use crate::store::{StoreError, StoredQueue};
 
 /// How long a poll may wait for something to do, in ms.
@@ -50,6 +50,8 @@ pub struct LeasedCall {
     pub timeout_ms: u64,
     /// The call may have been made before.
     pub recovered: bool,
+    /// The span of this attempt, to be sent on as `traceparent`.
+    pub trace: Trace,
 }
 
 /// How an attempt ended, and a hash of the words it was told in: the same again is answered the same.
@@ -226,6 +228,7 @@ impl Engine {
             deadline_at: now.plus_ms(lease_ms),
             timeout_ms: call.timeout_ms,
             recovered: call.recovered,
+            trace: call.trace,
         }))
     }
 
