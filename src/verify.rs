@@ -42,15 +42,40 @@ impl Report {
 /// [`StoreError`] where the database cannot be read. What is found wrong is in the report.
 pub fn verify(queries: &dyn Queries, registry: &Registry) -> Result<Report, StoreError> {
     let mut report = Report::default();
-    let mut after = Key(0);
-    loop {
-        let page = queries.scan(after, PAGE)?;
-        let Some(last) = page.last() else { return Ok(report) };
-        after = last.key;
-        for row in &page {
-            check(queries, registry, row, &mut report)?;
-        }
+    let mut after = Some(Key(0));
+    while let Some(key) = after {
+        after = check_page(queries, registry, key, PAGE, &mut report)?;
     }
+    Ok(report)
+}
+
+/// Checks at most `limit` instances behind `after`; with the key to go on from, unless that was all.
+///
+/// # Errors
+/// As [`verify`].
+pub fn page(
+    queries: &dyn Queries,
+    registry: &Registry,
+    after: Key,
+    limit: usize,
+) -> Result<(Option<Key>, Report), StoreError> {
+    let mut report = Report::default();
+    let next = check_page(queries, registry, after, limit, &mut report)?;
+    Ok((next, report))
+}
+
+fn check_page(
+    queries: &dyn Queries,
+    registry: &Registry,
+    after: Key,
+    limit: usize,
+    report: &mut Report,
+) -> Result<Option<Key>, StoreError> {
+    let page = queries.scan(after, limit)?;
+    for row in &page {
+        check(queries, registry, row, report)?;
+    }
+    Ok(page.last().map(|row| row.key))
 }
 
 fn check(

@@ -166,3 +166,42 @@ fn a_full_disk_is_told_loses_nothing_and_heals_without_a_restart() {
     let ledger = world.ledger();
     assert_eq!((ledger.double_charges(), ledger.double_dispatches()), (vec![], vec![]));
 }
+
+#[test]
+fn the_auditor_names_an_order_whose_row_is_not_its_history_and_counts_it_once() {
+    let server = Server::start(&[], Vec::new());
+    for n in 0..5 {
+        start(&server, &format!("o-{n}"));
+        completes(&server, &format!("o-{n}"));
+    }
+    let value = |name: &str| {
+        let text = server.get("/metrics").text();
+        let line = text.lines().find(|line| line.starts_with(&format!("{name} ")));
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).unwrap_or_default()
+    };
+    let wait_until = |what: &str, is: &dyn Fn() -> bool| {
+        let began = Instant::now();
+        while !is() {
+            assert!(began.elapsed() < Duration::from_secs(20), "{what}");
+            sleep(Duration::from_millis(50));
+        }
+    };
+    wait_until("all are looked at", &|| value("ordain_audited_total") >= 10.0);
+    assert_eq!(value("ordain_invariant_violations_total"), 0.0);
+    let mut database = SqliteConnection::establish(server.folder().join("ordain.db").to_str().unwrap()).unwrap();
+    database
+        .batch_execute("PRAGMA busy_timeout = 5000; UPDATE workflows SET state = 'failed' WHERE id = 'o-3'")
+        .unwrap();
+    // Something happens, so there is a reason to look again.
+    start(&server, "o-9");
+    wait_until("it is found", &|| value("ordain_invariant_violations_total") >= 1.0);
+    sleep(Duration::from_secs(2));
+    // Its state, and the charge that stands in it.
+    let found = value("ordain_invariant_violations_total");
+    assert_eq!(found, 2.0);
+    start(&server, "o-10");
+    sleep(Duration::from_secs(3));
+    assert_eq!(value("ordain_invariant_violations_total"), found, "each is counted once");
+    let log = server.log();
+    assert!(log.contains("o-3: its row says") && log.contains("the auditor found a difference"), "{log}");
+}

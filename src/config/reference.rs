@@ -8,7 +8,7 @@ use crate::kernel::RetryPolicy;
 use crate::runtime::QueueOptions;
 
 /// A key and what it means. `NAME` stands for a name of the reader's.
-pub const KEYS: [(&str, &str); 48] = [
+pub const KEYS: [(&str, &str); 49] = [
     ("bind", "Where to listen, `HOST:PORT`. Beyond loopback only with `insecure`."),
     ("insecure", "Allows to listen beyond loopback without API keys."),
     (
@@ -31,6 +31,10 @@ pub const KEYS: [(&str, &str); 48] = [
     ("shards", "Arbiters that host order actors; 0: half as many as cores."),
     ("live_max", "Live actors; beyond it new orders are refused with 503."),
     ("readers", "Threads that read the database; on PostgreSQL as many connections."),
+    (
+        "audit_per_second",
+        "Stored histories that are folded and compared with their rows in a second, in the background, as `ordain verify` does for all; 0: none.",
+    ),
     ("passivate_after_seconds", "How long an idle actor stays alive."),
     ("shutdown_seconds", "How long what runs may take to end after SIGTERM."),
     (

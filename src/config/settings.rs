@@ -39,6 +39,8 @@ pub struct Settings {
     pub live_max: usize,
     /// Threads that read the database.
     pub readers: usize,
+    /// Stored histories that are folded and compared with their rows in a second, in the background; 0: none.
+    pub audit_per_second: usize,
     /// How long an idle actor stays alive.
     pub passivate_after_seconds: f64,
     /// How long what runs may take to end after SIGTERM.
@@ -209,6 +211,7 @@ impl Default for Settings {
             shards: 0,
             live_max: engine.live_max,
             readers: engine.readers,
+            audit_per_second: engine.audit_per_second,
             passivate_after_seconds: engine.passivate_after_ms as f64 / 1e3,
             shutdown_seconds: 10.0,
             chaos: ChaosMode::Off,

@@ -139,6 +139,7 @@ impl Engine {
         )?;
         let (timers, all) = (arbiter(), shards.clone());
         timers.spawn(super::timers::run(shared.clone(), all));
+        timers.spawn(super::auditor::run(shared.clone(), last_event.clone()));
         let inner = Inner {
             shared,
             shards,

@@ -46,5 +46,6 @@ pub fn describe() {
     );
     describe_gauge!("ordain_orders", "Orders by state, counted in SQL");
     describe_gauge!("ordain_workflows", "Shipments, jobs and tasks by kind and state, counted in SQL");
+    describe_counter!("ordain_audited_total", "Histories that the auditor has folded and compared with their rows");
     describe_counter!("ordain_invariant_violations_total", "Invariants found broken; anything but 0 is a bug");
 }

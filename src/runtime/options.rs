@@ -27,6 +27,8 @@ pub struct Options {
     pub readers: usize,
     /// How often in a row an actor may panic before its order is parked.
     pub panics_max: u32,
+    /// Stored histories the auditor folds in a second; 0: none.
+    pub audit_per_second: usize,
     pub policies: Policies,
     /// Task queues by name; one that is not named gets the default.
     pub queues: BTreeMap<String, QueueOptions>,
@@ -46,6 +48,7 @@ impl Default for Options {
             answers_kept_ms: 7 * 24 * 3_600_000,
             readers: cores.clamp(2, 8),
             panics_max: 5,
+            audit_per_second: 10,
             policies: Policies::default(),
             queues: BTreeMap::new(),
         }
