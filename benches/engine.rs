@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ordain::activities::{self, Chaos};
 use ordain::model::OrderId;
-use ordain::runtime::{Action, Command, Engine, Options, Until};
+use ordain::runtime::{Action, Caller, Command, Engine, Options, Until};
 use ordain::store::{self, Location};
 use ordain::workflows;
 use serde_json::json;
@@ -22,7 +22,12 @@ fn start(n: usize) -> Command {
         "address": "1 Main Street", "review": {"mode": "auto", "auto_ms": 0}, "fingerprint": "f",
     });
     let id = OrderId::parse(&id).expect("an id").workflow();
-    Command { id, action: Action::Start { kind: "order", input, fingerprint: "f".into() }, idempotency: None }
+    Command {
+        id,
+        action: Action::Start { kind: "order", input, fingerprint: "f".into() },
+        idempotency: None,
+        by: Caller::default(),
+    }
 }
 
 fn main() {

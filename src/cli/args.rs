@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
+use crate::access::Scope;
 use crate::activities::ChaosMode;
 use crate::config::LogFormat;
 use crate::demo::DemoOptions;
@@ -52,6 +53,14 @@ pub(super) enum Command {
     Migrate(MigrateArgs),
     /// Copy the SQLite database to a file, as it is at one instant, also while a server runs on it.
     Backup(BackupArgs),
+    /// Make, list and revoke API keys.
+    ///
+    /// With --url on a running server, by a key with the scope admin; else on the database itself, while no server runs
+    /// on it: so the first key is made. Once there is a key, the server asks for one.
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
     /// Print the OpenAPI document.
     Openapi,
     /// Print completions for a shell.
@@ -123,9 +132,38 @@ pub(super) struct Server {
     /// The server to talk to.
     #[arg(long, env = "ORDAIN_URL", default_value = "http://127.0.0.1:8000")]
     pub url: String,
+    /// An API key, where the server has keys.
+    #[arg(long, env = "ORDAIN_API_KEY", hide_env_values = true, value_name = "KEY")]
+    pub api_key: Option<ApiKey>,
     /// How to print: tables for people, or JSON exactly as the server sent it.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     pub output: Output,
+}
+
+/// A key as it was given; never printed.
+#[derive(Clone)]
+pub(crate) struct ApiKey(String);
+
+impl ApiKey {
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::str::FromStr for ApiKey {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let fits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
+        if fits { Ok(Self(text.to_owned())) } else { Err("is not an API key".to_owned()) }
+    }
+}
+
+impl std::fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -279,6 +317,51 @@ pub(super) struct DatabaseArgs {
     pub database_url: Option<String>,
 }
 
+#[derive(Debug, Subcommand)]
+pub(super) enum KeyCommand {
+    /// Make a key, and print it: this is its only appearance.
+    Create {
+        /// What it is called, for people.
+        #[arg(long)]
+        name: String,
+        /// What it allows, with commas; none entails another.
+        #[arg(long, value_enum, value_delimiter = ',', required = true)]
+        scope: Vec<Scope>,
+        /// It sees only this owner's orders, and what it starts is this owner's. Not with admin.
+        #[arg(long)]
+        owner: Option<String>,
+        #[command(flatten)]
+        at: KeyArgs,
+    },
+    /// List the keys, without their secrets.
+    List {
+        #[command(flatten)]
+        at: KeyArgs,
+    },
+    /// Revoke a key: it is refused from the next request on.
+    Revoke {
+        /// The key's id, as it was told when it was made.
+        id: String,
+        #[command(flatten)]
+        at: KeyArgs,
+    },
+}
+
+/// Where the keys are.
+#[derive(Debug, Args)]
+pub(super) struct KeyArgs {
+    /// The server to ask; without it, the database itself.
+    #[arg(long, env = "ORDAIN_URL")]
+    pub url: Option<String>,
+    /// An API key with the scope admin, for --url.
+    #[arg(long, env = "ORDAIN_API_KEY", hide_env_values = true, value_name = "KEY")]
+    pub api_key: Option<ApiKey>,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct MigrateArgs {
     /// What to do.
@@ -366,6 +449,10 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     workers: Option<usize>,
+    /// Requests a second each API key may make; 0: any number [default: 0].
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate_limit_per_second: Option<u32>,
     /// Live actors; beyond it new orders are refused with 503 [default: 20000].
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use actix_web::http::{Method, Uri};
+use actix_web::http::{Method, Uri, header};
 use awc::error::SendRequestError;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::args::Server;
+use super::args::{ApiKey, Server};
 use super::terminal::clean;
 use super::{CliError, show};
 use crate::activities::new_client;
@@ -19,6 +19,7 @@ const BODY_MAX: usize = 64 << 20;
 pub struct Client {
     client: awc::Client,
     base: String,
+    api_key: Option<ApiKey>,
 }
 
 impl Client {
@@ -27,7 +28,7 @@ impl Client {
     /// # Errors
     /// [`CliError::Usage`] where the address is not one.
     pub(super) fn new(server: &Server) -> Result<Self, CliError> {
-        Self::at(&server.url)
+        Ok(Self::at(&server.url)?.with_key(server.api_key.as_ref()))
     }
 
     /// The same, by the server's address alone.
@@ -41,7 +42,12 @@ impl Client {
             return Err(CliError::Usage(format!("--url {base:?} is not an http:// or https:// address")));
         }
         let client = new_client().map_err(|e| CliError::Refused(format!("TLS cannot be set up: {e}")))?;
-        Ok(Self { client, base })
+        Ok(Self { client, base, api_key: None })
+    }
+
+    /// The same with a key that every request shows.
+    pub(super) fn with_key(self, api_key: Option<&ApiKey>) -> Self {
+        Self { api_key: api_key.cloned(), ..self }
     }
 
     pub async fn get(&self, path: &str) -> Result<String, CliError> {
@@ -62,6 +68,10 @@ impl Client {
         self.send(Method::PUT, path, Some(body), TIMEOUT).await
     }
 
+    pub async fn delete(&self, path: &str) -> Result<String, CliError> {
+        self.send(Method::DELETE, path, None, TIMEOUT).await
+    }
+
     pub async fn post(&self, path: &str, body: Option<&Value>) -> Result<String, CliError> {
         self.send(Method::POST, path, body, TIMEOUT).await
     }
@@ -74,6 +84,10 @@ impl Client {
         timeout: Duration,
     ) -> Result<String, CliError> {
         let request = self.client.request(method, format!("{}{path}", self.base)).timeout(timeout);
+        let request = match &self.api_key {
+            Some(key) => request.insert_header((header::AUTHORIZATION, format!("Bearer {}", key.reveal()))),
+            None => request,
+        };
         let sent = match body {
             Some(body) => request.send_json(body).await,
             None => request.send().await,

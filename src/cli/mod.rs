@@ -4,6 +4,7 @@ mod args;
 pub(crate) mod client;
 mod database;
 mod history;
+mod keys;
 mod list;
 mod logs;
 mod orders;
@@ -70,6 +71,7 @@ pub fn run() -> ExitCode {
         Command::Verify(args) => tools::verify(&args),
         Command::Migrate(args) => database::migrate(&args),
         Command::Backup(args) => database::backup(&args),
+        Command::Key { command } => keys::run(&command),
         Command::Openapi => tools::openapi(),
         Command::Completions { shell } => tools::completions(shell),
         Command::Order(command) => orders::run(command),

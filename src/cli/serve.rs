@@ -33,8 +33,15 @@ impl From<OpenError> for CliError {
 }
 
 pub fn serve(args: &ServeArgs) -> Result<(), CliError> {
-    let Config { settings, engine: engine_options, server: mut server_options, location, activities, warnings } =
-        config::load(args.config.as_deref(), args)?;
+    let Config {
+        settings,
+        engine: engine_options,
+        server: mut server_options,
+        location,
+        activities,
+        warnings,
+        without_keys,
+    } = config::load(args.config.as_deref(), args)?;
     let usage = |e: telemetry::TelemetryError| CliError::Usage(e.to_string());
     telemetry::logs(&settings.log_level, settings.log_format).map_err(usage)?;
     let metrics = telemetry::metrics().map_err(usage)?;
@@ -43,7 +50,12 @@ pub fn serve(args: &ServeArgs) -> Result<(), CliError> {
     }
     let grace = Duration::from_secs_f64(settings.shutdown_seconds.clamp(0.0, 3_600.0));
     let first = first(store::open(&location, engine_options.readers))?;
-    let house = House { location, options: engine_options, activities, seat: http::Seat::default(), grace };
+    let without_keys = without_keys.map(CliError::from);
+    let house =
+        House { location, options: engine_options, activities, seat: http::Seat::default(), grace, without_keys };
+    if let Some(store) = &first {
+        house.check(store)?;
+    }
     actix_rt::System::new().block_on(async move {
         let failed = |what: &str, e: &dyn std::fmt::Display| CliError::Refused(format!("{what}: {e}"));
         let mut signals = Signals::listen().map_err(|e| failed("signals cannot be received", &e))?;
@@ -83,9 +95,19 @@ struct House {
     activities: Activities,
     seat: http::Seat,
     grace: Duration,
+    /// What is wrong with a database that has no API keys, if anything is.
+    without_keys: Option<CliError>,
 }
 
 impl House {
+    /// Refuses to listen beyond loopback where nobody needs a key.
+    fn check(&self, store: &Store) -> Result<(), CliError> {
+        match &self.without_keys {
+            Some(error) if store.api_keys.is_empty() => Err(CliError::Usage(error.to_string())),
+            _ => Ok(()),
+        }
+    }
+
     /// Runs until a signal ends it.
     async fn keep(
         &self,
@@ -105,6 +127,7 @@ impl House {
                     }
                 },
             };
+            self.check(&owned)?;
             let engine = Engine::start(self.options.clone(), workflows::registry(), self.activities.clone(), owned);
             let engine = engine.map_err(|e| CliError::Refused(format!("the engine does not start: {e}")))?;
             self.seat.fill(engine.clone());

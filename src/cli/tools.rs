@@ -14,6 +14,12 @@ use crate::{config, http, verify, workflows};
 /// `ordain config`.
 pub fn config(args: &ServeArgs) -> Result<(), CliError> {
     let config = config::load(args.config.as_deref(), args)?;
+    if let Some(error) = config.without_keys {
+        let keys = store::open_read_only(&config.location).ok().and_then(|queries| queries.keys().ok());
+        if keys.is_none_or(|keys| keys.is_empty()) {
+            return Err(error.into());
+        }
+    }
     for warning in &config.warnings {
         out::note(&format!("warning: {warning}"));
     }

@@ -1,6 +1,7 @@
 //! From settings to the limits and policies of the rooms below; each value that cannot be used is named by its key.
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::num::NonZeroU32;
 
 use super::ConfigError;
 use super::settings::{ActivitySection, QueueSection, Retry, Settings, Time};
@@ -115,15 +116,10 @@ impl Settings {
     /// How the server listens.
     ///
     /// # Errors
-    /// [`ConfigError`] names the value that cannot be used; also where it would listen beyond loopback without keys.
+    /// [`ConfigError`] names the value that cannot be used.
     pub(super) fn server(&self) -> Result<ServerOptions, ConfigError> {
         let defaults = ServerOptions::default();
         let bind = self.address()?;
-        if !bind.ip().is_loopback() && !self.insecure {
-            let why = "would listen beyond loopback without API keys: anybody who reaches it could send and cancel \
-                       orders. Bind to 127.0.0.1, or say --insecure where the network is trusted";
-            return Err(ConfigError::value("bind", why));
-        }
         Ok(ServerOptions {
             bind,
             workers: if self.workers == 0 { defaults.workers } else { self.workers.min(256) },
@@ -137,8 +133,23 @@ impl Settings {
                 review_deadline_ms: ms("review_deadline_seconds", self.review_deadline_seconds)?,
                 deadline_ms: ms("deadline_seconds", self.deadline_seconds)?,
             },
+            keys: self.api_keys()?,
+            rate_limit_per_second: NonZeroU32::new(self.rate_limit_per_second),
+            allowed_hosts: self.allowed_hosts.clone(),
+            insecure: self.insecure,
             ..defaults
         })
+    }
+
+    /// What is wrong if the database has no keys, either: nobody would need one to reach it from beyond this machine.
+    pub(super) fn without_keys(&self) -> Result<Option<ConfigError>, ConfigError> {
+        if self.address()?.ip().is_loopback() || self.insecure || self.admin_key.is_some() || !self.keys.is_empty() {
+            return Ok(None);
+        }
+        let why = "would listen beyond loopback without API keys: anybody who reaches it could send and cancel \
+                   orders. Make a key with \"ordain key create\" or set ORDAIN_ADMIN_KEY, bind to 127.0.0.1, or say \
+                   --insecure where the network is trusted";
+        Ok(Some(ConfigError::value("bind", why)))
     }
 
     fn address(&self) -> Result<SocketAddr, ConfigError> {

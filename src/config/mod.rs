@@ -5,6 +5,7 @@
 
 mod dot_env;
 mod error;
+mod keys;
 mod limits;
 mod settings;
 mod sources;
@@ -15,6 +16,7 @@ use std::path::Path;
 use serde::Serialize;
 
 pub use error::ConfigError;
+pub use keys::KeySection;
 pub use settings::{ActivitySection, HeaderText, LogFormat, QueueSection, Retry, Settings, Time};
 
 use crate::activities::Activities;
@@ -32,6 +34,8 @@ pub struct Config {
     pub activities: Activities,
     /// What was set and has no effect, a sentence each.
     pub warnings: Vec<String>,
+    /// What is wrong if the database has no API keys: it would listen beyond loopback, open to all.
+    pub without_keys: Option<ConfigError>,
 }
 
 /// Reads the settings and checks all of them; touches nothing. `file`: a configuration file that must be there;
@@ -42,7 +46,9 @@ pub struct Config {
 pub fn load(file: Option<&Path>, flags: &impl Serialize) -> Result<Config, ConfigError> {
     let sources = Sources::read(file, flags)?;
     let settings = sources.settings()?;
-    check(settings).map_err(|error| sources.placed(error))
+    let mut config = check(settings).map_err(|error| sources.placed(error))?;
+    config.without_keys = config.without_keys.map(|error| sources.placed(error));
+    Ok(config)
 }
 
 fn check(settings: Settings) -> Result<Config, ConfigError> {
@@ -53,6 +59,7 @@ fn check(settings: Settings) -> Result<Config, ConfigError> {
         location: settings.location()?,
         activities: settings.build_activities()?,
         warnings: settings.warnings(),
+        without_keys: settings.without_keys()?,
         settings,
     })
 }

@@ -10,6 +10,7 @@ use super::doc::Doc;
 use super::layout::Shell;
 use super::{order_view, reply};
 use crate::http::Site;
+use crate::http::access::Visit;
 use crate::http::orders::order_id;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
@@ -76,7 +77,7 @@ async fn read_request(req: &HttpRequest, site: &Site) -> Result<HttpResponse, Pr
     let did = query.take("did").and_then(|did| DONE.iter().find(|(name, _)| *name == did));
     query.finish().or(())?;
     let view = View { notice: did.map(|(_, words)| Notice::Done(words)), at, from };
-    show(site, &id, view, StatusCode::OK).await
+    show(site, &Visit::of(req), &id, view, StatusCode::OK).await
 }
 
 /// What is said after an action. It is durable by then.
@@ -90,9 +91,16 @@ const DONE: [(&str, &str); 6] = [
 ];
 
 /// The page of an order.
-pub async fn show(site: &Site, id: &OrderId, view: View, status: StatusCode) -> Result<HttpResponse, Problem> {
+pub async fn show(
+    site: &Site,
+    visit: &Visit,
+    id: &OrderId,
+    view: View,
+    status: StatusCode,
+) -> Result<HttpResponse, Problem> {
     let engine = &site.engine()?;
     let deadline = site.deadline();
+    visit.check(site, &id.workflow(), deadline).await?;
     // Before anything is read: what happens later comes by the stream.
     let after = *engine.last_event().borrow();
     let text = by(deadline, engine.status(&id.workflow(), None)).await?;

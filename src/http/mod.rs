@@ -4,11 +4,14 @@
 //! document; whatever goes wrong becomes a `problem`. Invariants: nothing a client sends causes a 500, and every
 //! request is answered within the request timeout.
 
+pub(crate) mod access;
+mod audit;
 pub(crate) mod body;
 pub(crate) mod events;
 pub(crate) mod fingerprint;
 pub(crate) mod frame;
 pub(crate) mod json;
+mod keys;
 mod openapi;
 pub(crate) mod orders;
 pub(crate) mod origin;

@@ -5,13 +5,15 @@ use std::sync::{Arc, OnceLock};
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
 use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 use utoipa_swagger_ui::Config;
 
+use super::access::rule;
 use super::json::Fault;
 use super::problem::{Problem, ProblemBody};
-use super::{events, orders, system, workflows};
+use super::{audit, events, keys, orders, system, workflows};
 use crate::http::orders::Outcome;
 
 const PROBLEM_TYPE: &str = "application/problem+json";
@@ -34,6 +36,10 @@ const PROBLEM_TYPE: &str = "application/problem+json";
         workflows::record,
         workflows::history,
         events::events,
+        keys::list,
+        keys::create,
+        keys::revoke,
+        audit::audit,
         system::root,
         system::healthz,
         system::readyz,
@@ -49,6 +55,7 @@ const PROBLEM_TYPE: &str = "application/problem+json";
         (name = "orders", description = "Start orders, signal them, see them"),
         (name = "operations", description = "An operator's hand"),
         (name = "workflows", description = "Any workflow, children of orders included"),
+        (name = "access", description = "API keys, and who did what"),
         (name = "system", description = "The server itself"),
     )
 )]
@@ -61,32 +68,54 @@ const OF_ALL: [(&str, &str); 2] =
     [("405", "Another method, see Allow"), ("503", "Overloaded, draining, or the database is away; see Retry-After")];
 const OF_WRITES: [(&str, &str); 9] = [
     ("400", "Malformed JSON or header"),
-    ("403", "A page of another origin has sent it"),
+    ("403", "`forbidden`: the key lacks the scope; `cross_origin`: a page of another origin has sent it"),
     ("404", "Unknown id"),
     ("408", "The body did not arrive in time"),
     ("409", "The state forbids it"),
     ("413", "The body is over the limit"),
     ("415", "The body is not JSON"),
     ("422", "Well-formed but invalid; `errors` has every fault"),
-    ("429", "Too many requests for this order; see Retry-After"),
+    ("429", "Too many requests for this order, or with this key; see Retry-After"),
 ];
+/// Of what needs a key, once there are keys.
+const OF_KEYS: [(&str, &str); 3] = [
+    ("401", "There are keys, and no valid one was shown"),
+    ("403", "`forbidden`: the key lacks the scope"),
+    ("429", "Too many requests with this key; see Retry-After"),
+];
+const SCHEME: &str = "api_key";
 const OF_READS: [(&str, &str); 2] = [("404", "Unknown id"), ("422", "An invalid id or parameter")];
 
 impl Modify for Problems {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
+            "An API key. Needed once the server has keys; its scopes are read, operate and admin, none of which entails \
+             another.",
+        ));
+        document.components.get_or_insert_default().add_security_scheme(SCHEME, SecurityScheme::Http(bearer.build()));
         for (path, item) in &mut document.paths.paths {
-            let PathItem { get, post, .. } = item;
-            let reads =
-                path.starts_with("/orders") || path.starts_with("/workflows") || path == "/stats" || path == "/events";
+            let PathItem { get, post, delete, .. } = item;
+            let reads = ["/orders", "/workflows", "/stats", "/events", "/audit"].iter().any(|p| path.starts_with(p));
             if let Some(get) = get {
                 add(get, &OF_ALL);
                 add(get, if reads { &OF_READS } else { &[] });
+            }
+            for (operation, acts) in [(&mut *get, false), (&mut *post, true), (&mut *delete, true)] {
+                if let (Some(operation), Some(scope)) = (operation, rule(path, acts).scope) {
+                    add(operation, &OF_KEYS);
+                    operation.security = Some(vec![SecurityRequirement::new(SCHEME, [scope.as_str()])]);
+                }
+            }
+            if let Some(delete) = delete {
+                add(delete, &OF_ALL);
             }
             if let Some(post) = post {
                 add(post, &OF_ALL);
                 add(post, &OF_WRITES);
                 // Where every field is optional, so is the body.
-                if let (Some(RefOr::T(body)), false) = (&mut post.request_body, path.ends_with("/update-address")) {
+                if let (Some(RefOr::T(body)), false) =
+                    (&mut post.request_body, path.ends_with("/update-address") || path == "/keys")
+                {
                     body.required = Some(Required::False);
                 }
             }

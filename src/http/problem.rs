@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
@@ -9,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::json::{Fault, JsonError};
+use crate::access::Key;
 use crate::kernel::Rejection;
 use crate::runtime::EngineError;
 
@@ -56,6 +58,8 @@ pub struct Problem {
     pub instance: Option<Box<str>>,
     /// The rest of the request was not read: the connection cannot be used again.
     pub close: bool,
+    /// The key that was known and yet not enough, for the audit.
+    pub refused_key: Option<Arc<Key>>,
 }
 
 impl Problem {
@@ -70,6 +74,7 @@ impl Problem {
             allow: None,
             instance: None,
             close: false,
+            refused_key: None,
         }
     }
 
@@ -121,6 +126,9 @@ impl Problem {
         if let Some(methods) = self.allow {
             response.insert_header((header::ALLOW, methods));
         }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"ordain\""));
+        }
         if self.close {
             response.force_close();
         }
@@ -170,6 +178,7 @@ impl From<EngineError> for Problem {
             EngineError::NotFound => {
                 Self::new(StatusCode::NOT_FOUND, "order_not_found", "there is no order of this id")
             }
+            EngineError::NoSuchKey => Self::new(StatusCode::NOT_FOUND, "key_not_found", detail),
             EngineError::Rejected(rejection) => rejected(rejection),
             EngineError::PaymentInUse(_) => Self::new(StatusCode::CONFLICT, "payment_id_in_use", detail),
             EngineError::KeyReused => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail),

@@ -6,11 +6,11 @@ use actix_web::dev::HttpServiceFactory;
 use actix_web::guard::{Any, Get, Head};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Responder};
+use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Responder, Route};
 
 use super::frame::{Meter, framed};
 use super::problem::Problem;
-use super::{events, openapi, orders, system, workflows};
+use super::{audit, events, keys, openapi, orders, system, workflows};
 use crate::console;
 
 /// Patterns by the path they are known under, the busiest first: the router tries them in this order.
@@ -41,6 +41,9 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(get("/workflows/{id}/history", workflows::history))
         .service(get("/workflows/{id}", workflows::record))
         .service(get("/events", events::events))
+        .service(get("/audit", audit::audit))
+        .service(resource("/keys", "GET, HEAD, POST", [looking(keys::list), web::post().to(keys::create)]))
+        .service(resource("/keys/{key_id}", "DELETE", [web::delete().to(keys::revoke)]))
         .service(get("/stats", system::stats))
         .service(get("/policies", system::policies))
         .service(get("/healthz", system::healthz))
@@ -67,11 +70,28 @@ where
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    let route = web::route().guard(Any(Get()).or(Head())).to(handler);
-    let resource = web::resource(pattern(path))
-        .route(route)
-        .default_service(web::to(|| async { Err::<HttpResponse, _>(not_allowed("GET, HEAD")) }));
+    resource(path, "GET, HEAD", [looking(handler)])
+}
+
+/// A route of several methods; `allow` names them.
+pub(crate) fn resource(
+    path: &'static str,
+    allow: &'static str,
+    routes: impl IntoIterator<Item = Route>,
+) -> impl HttpServiceFactory {
+    let resource = routes.into_iter().fold(web::resource(pattern(path)), |resource, route| resource.route(route));
+    let resource = resource.default_service(web::to(move || async move { Err::<HttpResponse, _>(not_allowed(allow)) }));
     framed(resource, Meter::new(path, Method::GET))
+}
+
+/// GET, and HEAD with it.
+pub(crate) fn looking<F, Args>(handler: F) -> Route
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    web::route().guard(Any(Get()).or(Head())).to(handler)
 }
 
 /// A route that is written to; `aliases` are other names of the last segment.

@@ -1,14 +1,18 @@
 //! What every handler has at hand: the engine, the limits, the defaults of a start.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::dev::ServiceRequest;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::Seat;
+use super::access::{Asker, Gate, Rule};
 use super::problem::Problem;
+use crate::access::{Digest, Key};
 use crate::console::Console;
 use crate::runtime::{Engine, EngineError};
 use crate::workflows::order::ReviewMode;
@@ -54,6 +58,14 @@ pub struct ServerOptions {
     /// How long a stopping server waits for requests under way.
     pub shutdown_timeout_s: u64,
     pub order: OrderDefaults,
+    /// Keys out of the configuration, beside those of the database.
+    pub keys: Vec<Key>,
+    /// Requests a second each key may make; `None`: any number.
+    pub rate_limit_per_second: Option<NonZeroU32>,
+    /// Names under which the server answers on loopback, beside this machine's own.
+    pub allowed_hosts: Vec<String>,
+    /// Listens beyond loopback also without keys.
+    pub insecure: bool,
     /// `None`: `/metrics` is empty.
     pub metrics: Option<MetricsFn>,
 }
@@ -72,6 +84,10 @@ impl Default for ServerOptions {
             streams_max: 256,
             shutdown_timeout_s: 10,
             order: OrderDefaults::default(),
+            keys: Vec::new(),
+            rate_limit_per_second: None,
+            allowed_hosts: Vec::new(),
+            insecure: false,
             metrics: None,
         }
     }
@@ -84,18 +100,36 @@ pub struct Site {
     /// Places for streams of events.
     streams: Arc<Semaphore>,
     pub console: Console,
+    pub gate: Gate,
 }
 
 impl Site {
     pub fn new(options: ServerOptions, seat: Seat) -> Self {
         let streams = Arc::new(Semaphore::new(options.streams_max));
-        Self { seat, options, streams, console: Console::default() }
+        let gate = Gate::new(&options);
+        Self { seat, options, streams, console: Console::default(), gate }
     }
 
     /// A place for a stream, given back when it is dropped.
     pub fn stream_place(&self) -> Result<OwnedSemaphorePermit, Problem> {
         let place = Arc::clone(&self.streams).try_acquire_owned();
         place.map_err(|_| Problem::unavailable("too_many_streams", "as many streams of events are open as may be"))
+    }
+
+    /// Whether anything needs a key.
+    pub fn needs_keys(&self) -> bool {
+        self.gate.is_closed(&self.seat)
+    }
+
+    /// The valid key of a digest.
+    pub fn key(&self, digest: &Digest) -> Option<Arc<Key>> {
+        self.gate.find(&self.seat, digest)
+    }
+
+    /// Lets a request in by the rule of its route.
+    pub fn admit(&self, rule: Rule, req: &ServiceRequest) -> Result<Asker, Problem> {
+        self.gate.check_host(req.head())?;
+        self.gate.admit(&self.seat, rule, req)
     }
 
     /// The engine, where there is one; otherwise a 503 that says why there is none.

@@ -265,6 +265,7 @@ async fn the_openapi_document_knows_every_route_and_every_route_is_there() {
         routes,
         [
             "GET /",
+            "GET /audit",
             "GET /docs",
             "GET /events",
             "GET /healthz",

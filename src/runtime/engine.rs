@@ -10,7 +10,7 @@ use actix::dev::SendError;
 use actix::{Actor, Addr};
 use actix_rt::time::{sleep, timeout};
 use actix_rt::{Arbiter, ArbiterHandle};
-use metrics::gauge;
+use metrics::{counter, gauge};
 use serde_json::{Value, json};
 use tokio::sync::{oneshot, watch};
 
@@ -24,10 +24,11 @@ use super::shard::Shard;
 use super::shared::{Clock, Ids, Shared, SharedRef};
 use super::timers::FarTimer;
 use super::{Options, journal, outcome};
+use crate::access::{KeyChange, Ring};
 use crate::activities::Activities;
 use crate::kernel::{Document, Family, Registry};
 use crate::model::{Name, Timestamp, WorkflowId};
-use crate::store::{Queries, Store, StoreError, StoredWorkflow};
+use crate::store::{AuditEntry, Queries, Store, StoreError, StoredWorkflow};
 use crate::workflows::{order, shipping};
 
 /// The queue of activities whose own queue is not known.
@@ -55,6 +56,7 @@ struct Inner {
     shards: Vec<Addr<Shard>>,
     pools: Vec<Addr<Pool>>,
     activities: Vec<String>,
+    keys: Arc<Ring>,
     /// The id of the last event that is on disk.
     last_event: watch::Receiver<u64>,
     arbiters: Vec<ArbiterHandle>,
@@ -73,7 +75,8 @@ impl Engine {
         activities: Activities,
         store: Store,
     ) -> Result<Self, StartError> {
-        let Store { journal, queries, next_key, ownership, fence } = store;
+        let Store { journal, queries, next_key, api_keys, ownership, fence } = store;
+        let keys = Arc::new(Ring::of(api_keys));
         // Every live actor has at most one unit on its way.
         let (committed, last_event) = watch::channel(journal.last_event());
         let (door, inbox) = journal::queue(options.live_max + options.batch_max);
@@ -124,6 +127,7 @@ impl Engine {
             journal,
             acks,
             shared.options.batch_max,
+            keys.clone(),
             shared.fence.clone(),
             shared.stores.clone(),
             committed,
@@ -135,6 +139,7 @@ impl Engine {
             shards,
             pools: pools.into_values().collect(),
             activities: activities.names().map(str::to_owned).collect(),
+            keys,
             last_event,
             arbiters,
             held: Mutex::new(Some((writer, ownership))),
@@ -305,6 +310,43 @@ impl Engine {
             Ok(row.zip(facts).map(|(row, facts)| life::of(&shared.registry, &row, facts)))
         };
         self.read(read).await?.unwrap_or(Err(EngineError::NotFound))
+    }
+
+    /// The API keys of the database, always as they are on disk.
+    pub fn keys(&self) -> &Arc<Ring> {
+        &self.inner.keys
+    }
+
+    /// Changes the keys, with its entry in the audit; in force as soon as it is durable, and durable on return.
+    ///
+    /// # Errors
+    /// [`EngineError::NoSuchKey`], or as everything that is written.
+    pub async fn change_keys(&self, change: KeyChange, audit: Option<AuditEntry>) -> Result<(), EngineError> {
+        let shared = &self.inner.shared;
+        if shared.is_draining() {
+            return Err(EngineError::Draining);
+        }
+        let (reply, changed) = oneshot::channel();
+        let request = journal::KeyRequest { change, audit, reply };
+        let full = |_| EngineError::Overloaded { what: "writes", retry_after_s: 1 };
+        shared.journal.change_keys(request).map_err(full)?;
+        let limit = Duration::from_millis(shared.options.request_timeout_ms);
+        match timeout(limit, changed).await {
+            Ok(Ok(Ok(true))) => Ok(()),
+            Ok(Ok(Ok(false))) => Err(EngineError::NoSuchKey),
+            Ok(Ok(Err(error))) => Err(EngineError::Store(error)),
+            Ok(Err(_)) => Err(EngineError::Draining),
+            Err(_) => Err(EngineError::Timeout),
+        }
+    }
+
+    /// Enters something in the audit that no transition carries; soon after, and nobody waits for it. Where the writer
+    /// is overrun it is lost, and counted.
+    pub fn note(&self, entry: AuditEntry) {
+        let entry = AuditEntry { at: self.now(), ..entry };
+        if self.inner.shared.journal.note(entry).is_err() {
+            counter!("ordain_audit_entries_lost_total").increment(1);
+        }
     }
 
     /// Runs a read on the readers' threads.

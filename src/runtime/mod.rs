@@ -21,7 +21,7 @@ mod shard;
 mod shared;
 mod timers;
 
-pub use command::{Action, Answer, Command, EngineError, IdempotencyKey, Until};
+pub use command::{Action, Answer, Caller, Command, EngineError, IdempotencyKey, Until};
 pub use engine::{Engine, StartError};
 pub use life::{Life, Passage};
 pub use metrics::describe as describe_metrics;

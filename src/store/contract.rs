@@ -79,7 +79,7 @@ fn id(order: &str) -> WorkflowId {
 }
 
 fn unit(commit: Commit) -> Unit {
-    Unit { transitions: commit.transitions, answer: None }
+    Unit { transitions: commit.transitions, ..Unit::default() }
 }
 
 fn answer(key: &str) -> Option<StoredAnswer> {
@@ -299,7 +299,7 @@ fn a_transition_is_stored_once(mut store: Store) {
 }
 
 fn answers_are_kept_and_forgotten(mut store: Store) {
-    let unit = Unit { transitions: Vec::new(), answer: answer("k") };
+    let unit = Unit { answer: answer("k"), ..Unit::default() };
     assert_eq!(store.journal.append(&[unit]).unwrap(), [Verdict::Stored]);
     assert_eq!(store.queries.answer("k").unwrap(), answer("k"));
     assert_eq!(store.queries.answer("other").unwrap(), None);

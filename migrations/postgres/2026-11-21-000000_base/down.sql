@@ -3,6 +3,8 @@ DROP VIEW shipments;
 DROP VIEW orders;
 DROP FUNCTION ordain_time;
 DROP TABLE owner;
+DROP TABLE audit;
+DROP TABLE api_keys;
 DROP TABLE answers;
 DROP TABLE state_counts;
 DROP TABLE payments;

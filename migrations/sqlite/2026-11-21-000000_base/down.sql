@@ -2,6 +2,8 @@ DROP VIEW events;
 DROP VIEW shipments;
 DROP VIEW orders;
 DROP TABLE owner;
+DROP TABLE audit;
+DROP TABLE api_keys;
 DROP TABLE answers;
 DROP TABLE state_counts;
 DROP TABLE payments;

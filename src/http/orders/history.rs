@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{Outcome, order_id, send};
 use crate::http::Site;
+use crate::http::access::Visit;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::schema::OrderHistory;
@@ -58,6 +59,7 @@ pub async fn page(req: &HttpRequest, site: &Site, id: &WorkflowId, is_order: boo
     // One more than asked for tells whether there is a next page.
     let engine = site.engine()?;
     let read = engine.read(move |queries| queries.history(&wanted, after, limit + 1));
+    Visit::of(req).check(site, id, site.deadline()).await?;
     let facts = by(site.deadline(), read).await?;
     let mut events = facts.ok_or(EngineError::NotFound)?;
     let more = events.len() > limit;

@@ -20,6 +20,7 @@ use super::envelope::{Envelope, Work};
 use super::live::document;
 use super::local::{Card, Local};
 use super::pool::panic_message;
+use crate::access::Owner;
 use crate::kernel::{ActivityCall, Commit, Family, Input, Live, Rejection, START_AGAIN, Stepped};
 use crate::model::WorkflowId;
 use crate::store::{StoreError, StoredWorkflow};
@@ -57,6 +58,8 @@ struct InFlight {
     token: u64,
     envelope: Envelope,
     next: Option<Family>,
+    /// Whose it is from then on.
+    owner: Option<Owner>,
     calls: Vec<ActivityCall>,
     /// What is answered once it is durable.
     outcome: Result<Answer, Rejection>,
@@ -67,6 +70,8 @@ pub(super) struct WorkflowActor {
     local: Rc<Local>,
     card: Rc<Card>,
     family: Option<Family>,
+    /// Whose the family is, where there is one.
+    owner: Option<Owner>,
     /// Whether the absence of a family was read from the store.
     absent: bool,
     load: Option<Load>,
@@ -96,6 +101,7 @@ impl WorkflowActor {
             local,
             card,
             family: None,
+            owner: None,
             absent: false,
             load: Some(load),
             pending: VecDeque::new(),
@@ -168,6 +174,7 @@ impl WorkflowActor {
             Ok(Ok(family)) => {
                 self.absent = family.is_none();
                 self.family = family;
+                self.owner = rows.first().and_then(|root| root.owner.clone());
                 self.resume();
                 // What was committed before this actor was rebuilt may not have been told to those who wait for it.
                 self.show(String::new());
@@ -263,6 +270,11 @@ impl WorkflowActor {
             },
             (Work::Input { .. }, None) if self.absent => return Computed::NotFound,
             (Work::Input { .. }, None) => return Computed::Unread,
+            (Work::Command(command), Some(_)) if !command.by.sees(self.owner.as_ref()) => match &command.action {
+                // An id is one for all owners; nothing else is said of the order.
+                Action::Start { .. } => Err(Rejection::new("order_exists", "there is an order of this id already")),
+                _ => return Computed::NotFound,
+            },
             (Work::Command(command), Some(family)) => family.step(&self.id, &input_of(command), &cx),
             (Work::Input { to, input }, Some(family)) => family.step(to, input, &cx),
         };
@@ -291,12 +303,13 @@ impl WorkflowActor {
         };
         match computed {
             Computed::Step(Stepped::Changed { next, commit }) => {
-                let outcome = Ok(Answer { changed: true, document });
+                let audited = matches!(&envelope.work, Work::Command(command) if command.by.audit.is_some());
+                let outcome = Ok(Answer { changed: true, audited, document });
                 self.submit(envelope, Some(next), commit, outcome, ctx);
             }
             Computed::Step(Stepped::Unchanged) => {
                 self.set_later_timer();
-                self.answer(envelope, Ok(Answer { changed: false, document }), ctx);
+                self.answer(envelope, Ok(Answer { changed: false, audited: false, document }), ctx);
             }
             Computed::Rejected(rejection) => self.answer(envelope, Err(rejection), ctx),
             Computed::NotFound => self.finish(envelope, Err(EngineError::NotFound)),

@@ -106,8 +106,12 @@ pub fn open(address: Address, readers: usize) -> Result<Store, OpenError> {
     let last = workflows::table.select(diesel::dsl::max(workflows::key)).get_result::<Option<i64>>(&mut c);
     let next_key = Key(last.map_err(|e| unreachable(&address, &e))?.unwrap_or(0) + 1);
     let next_fact = next_fact(&mut c).map_err(|e| unreachable(&address, &e))?;
+    let queries = queries(&address, readers)?;
     Ok(Store {
-        queries: queries(&address, readers)?,
+        api_keys: queries
+            .keys()
+            .map_err(|e| OpenError::Unreachable { path: address.shown.clone(), why: one_line(&e) })?,
+        queries,
         journal: Box::new(PostgresJournal::new(address, epoch, next_fact)),
         next_key,
         ownership: Box::new(keeper),
@@ -184,7 +188,7 @@ fn check_ours(address: &Address, c: &mut PgConnection) -> Result<bool, OpenError
         (SELECT count(*) FROM unnest(ARRAY['workflows', 'state_counts', 'owner']) n
          WHERE to_regclass(n) IS NOT NULL) AS marks,
         (SELECT count(*) FROM unnest(ARRAY['workflows', 'transitions', 'payments', 'state_counts', 'answers', 'owner',
-         'orders', 'shipments', 'events']) n WHERE to_regclass(n) IS NOT NULL) AS names,
+         'api_keys', 'audit', 'orders', 'shipments', 'events']) n WHERE to_regclass(n) IS NOT NULL) AS names,
         to_regclass('__diesel_schema_migrations') IS NOT NULL AS migrations";
     let away = |e| unreachable(address, &e);
     let found = diesel::sql_query(found).get_result::<Found>(c).map_err(away)?;

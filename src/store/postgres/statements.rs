@@ -5,24 +5,26 @@ use std::collections::BTreeMap;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text};
 
+use crate::access::Owner;
 use crate::kernel::Transition;
 use crate::model::WorkflowId;
-use crate::store::StoredAnswer;
+use crate::store::sql::AuditRow;
+use crate::store::{AuditEntry, StoredAnswer};
 
 fn column<'a, T>(all: &[&'a Transition], of: impl Fn(&'a Transition) -> T) -> Vec<T> {
     all.iter().map(|t| of(t)).collect()
 }
 
 const WORKFLOWS: &str = "INSERT INTO workflows (key, id, root, parent, kind, run_id, state, seq, wake_at, attempts,
-        retrying, paused, last_error, created_at, updated_at, ended_at, snapshot, epoch)
-    SELECT *, $18 FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+        retrying, paused, last_error, created_at, updated_at, ended_at, snapshot, owner, epoch)
+    SELECT *, $19 FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
     ON CONFLICT (key) DO UPDATE SET state = excluded.state, seq = excluded.seq, wake_at = excluded.wake_at,
         attempts = excluded.attempts, retrying = excluded.retrying, paused = excluded.paused,
         last_error = excluded.last_error, updated_at = excluded.updated_at, ended_at = excluded.ended_at,
         epoch = excluded.epoch, snapshot = excluded.snapshot";
 
-/// Writes the row of each instance, new or not.
-pub fn workflows(c: &mut PgConnection, all: &[&Transition], epoch: i64) -> QueryResult<()> {
+/// Writes the row of each instance, new or not; `owners` are kept of those that are new.
+pub fn workflows(c: &mut PgConnection, all: &[&Transition], owners: &[Option<&Owner>], epoch: i64) -> QueryResult<()> {
     diesel::sql_query(WORKFLOWS)
         .bind::<Array<BigInt>, _>(column(all, |t| t.key.0))
         .bind::<Array<Text>, _>(column(all, |t| t.id.as_str()))
@@ -41,6 +43,9 @@ pub fn workflows(c: &mut PgConnection, all: &[&Transition], epoch: i64) -> Query
         .bind::<Array<BigInt>, _>(column(all, |t| t.at.0))
         .bind::<Array<Nullable<BigInt>>, _>(column(all, |t| t.ended_at.map(|at| at.0)))
         .bind::<Array<Text>, _>(column(all, |t| t.snapshot.as_str()))
+        .bind::<Array<Nullable<Text>>, _>(
+            owners.iter().map(|owner| owner.map(AsRef::as_ref)).collect::<Vec<Option<&str>>>(),
+        )
         .bind::<BigInt, _>(epoch)
         .execute(c)
         .map(|_| ())
@@ -96,6 +101,28 @@ pub fn answers(c: &mut PgConnection, kept: &[&StoredAnswer]) -> QueryResult<()> 
         .bind::<Array<Text>, _>(kept.iter().map(|a| a.fingerprint.as_str()).collect::<Vec<_>>())
         .bind::<Array<Text>, _>(kept.iter().map(|a| a.outcome.as_str()).collect::<Vec<_>>())
         .bind::<Array<BigInt>, _>(kept.iter().map(|a| a.at.0).collect::<Vec<_>>())
+        .execute(c)
+        .map(|_| ())
+}
+
+/// Appends to the audit.
+pub fn audit(c: &mut PgConnection, entries: &[&AuditEntry]) -> QueryResult<()> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<AuditRow<'_>> = entries.iter().map(|entry| AuditRow::of(entry)).collect();
+    let statement = "INSERT INTO audit (at, method, route, order_id, key_id, key_name, status, reason, remote)
+        SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    diesel::sql_query(statement)
+        .bind::<Array<BigInt>, _>(rows.iter().map(|row| row.at).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(rows.iter().map(|row| row.method).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(rows.iter().map(|row| row.route).collect::<Vec<_>>())
+        .bind::<Array<Nullable<Text>>, _>(rows.iter().map(|row| row.order_id).collect::<Vec<_>>())
+        .bind::<Array<Nullable<Text>>, _>(rows.iter().map(|row| row.key_id).collect::<Vec<_>>())
+        .bind::<Array<Nullable<Text>>, _>(rows.iter().map(|row| row.key_name).collect::<Vec<_>>())
+        .bind::<Array<Integer>, _>(rows.iter().map(|row| row.status).collect::<Vec<_>>())
+        .bind::<Array<Nullable<Text>>, _>(rows.iter().map(|row| row.reason).collect::<Vec<_>>())
+        .bind::<Array<Nullable<Text>>, _>(rows.iter().map(|row| row.remote.as_deref()).collect::<Vec<_>>())
         .execute(c)
         .map(|_| ())
 }

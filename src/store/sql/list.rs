@@ -106,6 +106,9 @@ fn narrow<'a>(mut query: Boxed<'a>, filter: &'a OrderFilter, words: &Words) -> B
         let own = sql::<Bool>("(workflows.last_error = ").bind::<Text, _>(kind).sql(" OR ").sql(CHILD);
         query = query.filter(own.sql("c.last_error = ").bind::<Text, _>(kind).sql("))"));
     }
+    if let Some(owner) = &filter.owner {
+        query = query.filter(workflows::owner.eq(owner.as_ref()));
+    }
     for (name, value) in &filter.metadata {
         let holds = sql::<Bool>(words.metadata).bind::<Text, _>(name);
         query = query.filter(holds.sql(words.metadata_text).bind::<Text, _>(value).sql(")"));

@@ -10,12 +10,13 @@ use diesel::sql_types::{BigInt, Bool};
 use super::connection::{Any, Connect};
 use super::error::classify;
 use super::schema::{AnswerRead, PaymentRead, WorkflowRead, answers, payments, state_counts, transitions, workflows};
-use super::{events, list};
+use super::{access, events, list};
+use crate::access::{Key as ApiKey, Owner};
 use crate::kernel::FactRecord;
 use crate::model::{Key, Timestamp, WorkflowId};
 use crate::store::{
-    Due, EventsOf, OrderFilter, Page, Queries, StoreError, StoredAnswer, StoredEvent, StoredFact, StoredPayment,
-    StoredWorkflow,
+    AuditFilter, Due, EventsOf, OrderFilter, Page, Queries, StoreError, StoredAnswer, StoredAudit, StoredEvent,
+    StoredFact, StoredPayment, StoredWorkflow,
 };
 
 pub struct SqlQueries {
@@ -130,6 +131,22 @@ impl Queries for SqlQueries {
             stats.entry(kind).or_default().insert(state, n);
         }
         Ok(stats)
+    }
+
+    fn stats_of(&self, owner: &str) -> Result<BTreeMap<String, BTreeMap<String, i64>>, StoreError> {
+        self.with(|c| access::stats_of(c, owner))
+    }
+
+    fn owner(&self, id: &WorkflowId) -> Result<Option<Option<Owner>>, StoreError> {
+        self.with(|c| access::owner(c, id))
+    }
+
+    fn keys(&self) -> Result<Vec<ApiKey>, StoreError> {
+        self.with(access::keys)
+    }
+
+    fn audit(&self, filter: &AuditFilter) -> Result<Vec<StoredAudit>, StoreError> {
+        self.with(|c| access::audit(c, filter))
     }
 
     fn due(&self, after: (Timestamp, Key), until: Timestamp, limit: usize) -> Result<Vec<Due>, StoreError> {

@@ -59,8 +59,10 @@ pub fn open(path: &Path, readers: usize) -> Result<Store, OpenError> {
     let last = workflows::table.select(diesel::dsl::max(workflows::key)).get_result::<Option<i64>>(&mut writer);
     let next_key = Key(last.map_err(|e| io(&e))?.unwrap_or(0) + 1);
     let next_fact = next_fact(&mut writer).map_err(|e| io(&e))?;
+    let queries = queries(path, readers).map_err(|why| OpenError::Io { path: shown.clone(), why })?;
     Ok(Store {
-        queries: queries(path, readers).map_err(|why| OpenError::Io { path: shown.clone(), why })?,
+        api_keys: queries.keys().map_err(|e| io(&e))?,
+        queries,
         journal: Box::new(SqliteJournal::new(path.to_owned(), writer, epoch, next_fact)),
         next_key,
         fence: Fence::default(),

@@ -1,0 +1,189 @@
+//! `ordain key`: over HTTP where a server is named, else on the database itself while no server runs on it.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::args::{DatabaseArgs, KeyArgs, KeyCommand, Output};
+use super::client::{Client, encode};
+use super::terminal::{clean, now};
+use super::{CliError, out, show};
+use crate::access::{KEYS_MAX, Key, KeyChange, Scope, Scopes, Secret, check_name, new_id};
+use crate::config;
+use crate::store::{self, AuditEntry, OpenError, Store};
+
+/// How the command line is called in the audit.
+const METHOD: &str = "CLI";
+
+pub fn run(command: &KeyCommand) -> Result<(), CliError> {
+    match command {
+        KeyCommand::Create { name, scope, owner, at } => {
+            let scopes = Scopes::of(scope.iter().copied());
+            check(name, scopes, owner.as_deref())?;
+            let made = match Remote::of(at) {
+                Some(remote) => {
+                    let scopes: Vec<_> = scopes.iter().collect();
+                    remote.ask(Ask::Create(json!({"name": name, "scopes": scopes, "owner": owner})))?
+                }
+                None => create(&at.database, name, scopes, owner.as_deref())?,
+            };
+            tell_made(&made, at.output)
+        }
+        KeyCommand::List { at } => {
+            let list = match Remote::of(at) {
+                Some(remote) => remote.ask(Ask::List)?,
+                None => list(&at.database)?,
+            };
+            match at.output {
+                Output::Json => out::line(list),
+                Output::Table => tell_list(&list),
+            }
+        }
+        KeyCommand::Revoke { id, at } => {
+            let revoked = match Remote::of(at) {
+                Some(remote) => remote.ask(Ask::Revoke(id.clone()))?,
+                None => revoke(&at.database, id)?,
+            };
+            match at.output {
+                Output::Json => out::line(revoked),
+                Output::Table => out::line(format!("{} is revoked", clean(id))),
+            }
+        }
+    }
+}
+
+fn check(name: &str, scopes: Scopes, owner: Option<&str>) -> Result<(), CliError> {
+    let wrong = |flag: &str, why: String| CliError::Usage(format!("{flag} {why}"));
+    check_name(name).map_err(|why| wrong("--name", why))?;
+    if let Some(owner) = owner {
+        check_name(owner).map_err(|why| wrong("--owner", why))?;
+        if scopes.contains(Scope::Admin) {
+            return Err(wrong("--owner", "cannot be given with the scope admin, which concerns all orders".to_owned()));
+        }
+    }
+    Ok(())
+}
+
+fn tell_made(made: &Value, output: Output) -> Result<(), CliError> {
+    if output == Output::Json {
+        return out::line(made);
+    }
+    let field = |name: &str| made[name].as_str().map(clean).unwrap_or_default();
+    out::note(&format!("{} is made; this is its only appearance:", field("key_id")));
+    out::line(field("key"))
+}
+
+fn tell_list(list: &Value) -> Result<(), CliError> {
+    let rows = list["keys"].as_array().into_iter().flatten().map(|key| {
+        let field = |name: &str| key[name].as_str().map(clean).unwrap_or_default();
+        let scopes: Vec<String> =
+            key["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str).map(clean).collect();
+        [field("key_id"), field("name"), scopes.join(","), field("owner"), field("created_at"), field("revoked_at")]
+    });
+    let mut table = show::table(&["key", "name", "scopes", "owner", "created", "revoked"]);
+    table.add_rows(rows);
+    out::line(table)
+}
+
+/// A server that is asked.
+struct Remote<'a>(&'a KeyArgs, &'a str);
+
+enum Ask {
+    List,
+    Create(Value),
+    Revoke(String),
+}
+
+impl<'a> Remote<'a> {
+    fn of(args: &'a KeyArgs) -> Option<Self> {
+        args.url.as_deref().map(|url| Self(args, url))
+    }
+
+    fn ask(&self, what: Ask) -> Result<Value, CliError> {
+        let text = actix_rt::System::new().block_on(async {
+            let client = Client::at(self.1)?.with_key(self.0.api_key.as_ref());
+            match what {
+                Ask::List => client.get("/keys").await,
+                Ask::Create(body) => client.post("/keys", Some(&body)).await,
+                Ask::Revoke(id) => client.delete(&format!("/keys/{}", encode(&id))).await,
+            }
+        })?;
+        show::read(&text)
+    }
+}
+
+fn document(key: &Key) -> Value {
+    json!({
+        "key_id": key.id, "name": key.name, "scopes": key.scopes.iter().collect::<Vec<_>>(), "owner": key.owner,
+        "configured": false, "created_at": key.created_at, "revoked_at": key.revoked_at,
+    })
+}
+
+/// The database, taken as a server takes it: so no two write at once.
+fn open(args: &DatabaseArgs) -> Result<Store, CliError> {
+    let location = config::load(args.config.as_deref(), args)?.location;
+    store::open(&location, 1).map_err(|error| match error {
+        OpenError::InUse { .. } => {
+            CliError::Refused(format!("{error}; ask that server instead: --url http://… and --api-key"))
+        }
+        other => other.into(),
+    })
+}
+
+fn entry(route: &'static str, reason: String) -> AuditEntry {
+    let at = now();
+    AuditEntry {
+        at,
+        method: METHOD.into(),
+        route: route.into(),
+        order: None,
+        key: None,
+        status: 200,
+        reason: Some(reason),
+        remote: None,
+    }
+}
+
+fn failed(error: impl std::fmt::Display) -> CliError {
+    CliError::Refused(error.to_string())
+}
+
+fn create(args: &DatabaseArgs, name: &str, scopes: Scopes, owner: Option<&str>) -> Result<Value, CliError> {
+    let mut store = open(args)?;
+    if store.api_keys.len() >= KEYS_MAX {
+        return Err(CliError::Refused(format!("there are {KEYS_MAX} keys already, revoked ones included")));
+    }
+    let secret = Secret::generate().map_err(failed)?;
+    let key = Arc::new(Key {
+        id: new_id().map_err(failed)?,
+        name: name.into(),
+        digest: secret.digest(),
+        scopes,
+        owner: owner.map(Into::into),
+        created_at: now(),
+        revoked_at: None,
+    });
+    let entry = entry("key create", format!("made {}", key.id));
+    store.journal.change_keys(&KeyChange::Create(Arc::clone(&key)), Some(&entry)).map_err(failed)?;
+    let mut made = document(&key);
+    made["key"] = json!(secret.reveal());
+    Ok(made)
+}
+
+fn list(args: &DatabaseArgs) -> Result<Value, CliError> {
+    let location = config::load(args.config.as_deref(), args)?.location;
+    let mut keys = store::open_read_only(&location)?.keys().map_err(failed)?;
+    keys.sort_by_key(|key| key.created_at);
+    Ok(json!({ "keys": keys.iter().map(document).collect::<Vec<_>>() }))
+}
+
+fn revoke(args: &DatabaseArgs, id: &str) -> Result<Value, CliError> {
+    let mut store = open(args)?;
+    let entry = entry("key revoke", format!("revoked {}", id.chars().take(64).collect::<String>()));
+    let change = KeyChange::Revoke { id: id.to_owned(), at: now() };
+    if !store.journal.change_keys(&change, Some(&entry)).map_err(failed)? {
+        return Err(CliError::Refused(format!("there is no key {id:?} in the database (key_not_found)")));
+    }
+    let key = store.queries.keys().map_err(failed)?.into_iter().find(|key| *key.id == *id);
+    Ok(key.as_ref().map(document).unwrap_or_default())
+}
