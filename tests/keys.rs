@@ -421,6 +421,88 @@ fn beyond_loopback_a_key_is_enough() {
     assert_eq!(cli(&server, &config, &[]).status.code(), Some(0));
 }
 
+const HTML: (&str, &str) = ("accept", "text/html,*/*");
+
+/// Signs in to the console; the cookie.
+fn sign_in(server: &Server, key: &str, next: &str) -> String {
+    let fields = [("key", key), ("next", next)];
+    let answer = client::form(server.line().address(), "/console/sign-in", &fields).unwrap();
+    assert_eq!((answer.status, answer.header("location")), (303, Some(next)), "{}", answer.text());
+    let cookie = answer.header("set-cookie").unwrap();
+    assert!(cookie.contains("; HttpOnly") && cookie.contains("; SameSite=Strict"), "{cookie}");
+    cookie.split(';').next().unwrap().to_owned()
+}
+
+fn page(server: &Server, cookie: &str, path: &str) -> Response {
+    client::request(server.line().address(), "GET", path, &[HTML, ("cookie", cookie)], None).unwrap()
+}
+
+#[test]
+fn the_console_asks_for_a_key_and_a_cookie_stands_for_it() {
+    let mut server = server(&[]);
+    let address = server.line().address();
+    let (id, anna) = make(&server, "anna", &["read", "operate"], None);
+    let (_, reader) = make(&server, "reader", &["read"], None);
+    let (_, shop) = make(&server, "shop", &["read", "operate"], Some("a"));
+    let manual = json!({"review": "manual", "address": "1 Secret Street"});
+    post(&server, &anna, "/orders/o-1/start", manual.clone());
+    post(&server, &shop, "/orders/mine/start", manual);
+    until(&server, &anna, "o-1", "in_review");
+    for path in ["/", "/?state=in_review", "/console/orders/o-1", "/console/needs"] {
+        let asked = page(&server, "ordain_session_0=planted", path);
+        let text = asked.text();
+        assert_eq!(asked.status, 401, "{path}");
+        assert!(text.contains("Sign in") && !text.contains("o-1<") && !text.contains("Secret"), "{path}");
+    }
+    assert!(page(&server, "", "/console/orders/o-1?at=2").text().contains("value=\"/console/orders/o-1?at=2\""));
+    let refused = client::form(address, "/console/sign-in", &[("key", "planted"), ("next", "/")]).unwrap();
+    assert_eq!((refused.status, refused.header("set-cookie")), (401, None));
+    let elsewhere = client::request(address, "POST", "/console/sign-in", &[("origin", "http://evil.example")], None);
+    assert_eq!(elsewhere.unwrap().status, 403);
+
+    let cookie = sign_in(&server, &anna, "/console/orders/o-1");
+    for path in ["/", "/console/orders/o-1", "/console/needs", "/console/engine", "/orders/o-1/history"] {
+        assert_eq!(page(&server, &cookie, path).status, 200, "{path}");
+    }
+    // A cookie comes along by itself: what acts must come from one of our own pages.
+    for path in ["/console/orders/o-1/approve", "/orders/o-1/signals/approve"] {
+        let forged = client::request(address, "POST", path, &[("cookie", cookie.as_str())], None).unwrap();
+        assert_eq!((forged.status, code(&forged).as_str()), (403, "cross_origin"), "{path}");
+    }
+    let press = |cookie: &str, path: &str, fields: &[(&str, &str)]| {
+        client::form_with(address, path, fields, &[("cookie", cookie)]).unwrap()
+    };
+    let reading = sign_in(&server, &reader, "/");
+    assert_eq!(press(&reading, "/console/orders/o-1/approve", &[]).status, 403);
+    let done = press(&cookie, "/console/orders/o-1/cancel", &[("reason", "<b>changed her mind</b>")]);
+    assert_eq!(done.status, 303, "{}", done.text());
+    until(&server, &anna, "o-1", "cancelled");
+    let text = page(&server, &cookie, "/console/orders/o-1").text();
+    for part in ["Who did what", "anna", "cancellation", "&lt;b&gt;changed her mind&lt;/b&gt;", "127.0.0.1"] {
+        assert!(text.contains(part), "{part} is missing");
+    }
+    let entries = audit(&server, "/audit?order_id=o-1", 2);
+    let cancel = entries.iter().find(|e| e["route"] == "/console/orders/{order_id}/cancel").unwrap();
+    assert_eq!((&cancel["key_name"], &cancel["status"]), (&json!("anna"), &json!(303)));
+
+    // A key with an owner shows its own orders alone here, too.
+    let owned = sign_in(&server, &shop, "/");
+    let list = page(&server, &owned, "/").text();
+    assert!(list.contains("/console/orders/mine") && !list.contains("/console/orders/o-1"), "{list}");
+    assert_eq!(page(&server, &owned, "/console/orders/o-1").status, 404);
+    assert_eq!(page(&server, &owned, "/console/overview").status, 403);
+    let batch = press(&owned, "/console/batch", &[("action", "cancel"), ("id", "o-1"), ("id", "mine")]).text();
+    assert!(batch.contains("Cancel 1 order") && !batch.contains("Secret Street\"") && batch.contains("left out"), "{batch}");
+
+    assert_eq!(press(&owned, "/console/sign-out", &[]).status, 303);
+    assert_eq!(page(&server, &owned, "/").status, 401);
+    ask(&server, Some(ADMIN), "DELETE", &format!("/keys/{id}"), None);
+    assert_eq!(page(&server, &cookie, "/").status, 401);
+    server.kill9();
+    server.restart();
+    assert_eq!(page(&server, &reading, "/").status, 401, "a session ends with the process");
+}
+
 #[test]
 fn no_secret_shows_anywhere() {
     let mut server = server(&[]);

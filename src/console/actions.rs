@@ -88,6 +88,8 @@ pub fn command(
 ) -> Result<Command, Problem> {
     let reason = form.take("reason").map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
     visit.because(reason.as_deref());
+    let known = ["approve", "cancel", "address", "retry", "pause", "resume"].into_iter().find(|known| *known == name);
+    visit.acts(known.ok_or_else(not_found_problem)?);
     let signal = |name: &'static str, payload| Action::Signal { name: name.into(), payload };
     let action = match name {
         "approve" => signal(signal::APPROVE, json!({})),

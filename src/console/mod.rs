@@ -28,6 +28,7 @@ mod samples;
 pub mod sign_in;
 mod span;
 mod timeline;
+mod who;
 mod words;
 
 pub use list::page as front;

@@ -17,10 +17,12 @@ use crate::http::query::Query;
 use crate::http::site::by;
 use crate::model::{OrderId, Timestamp, WorkflowId};
 use crate::runtime::{Engine, Life};
-use crate::store::StoredFact;
+use crate::store::{AuditFilter, StoredAudit, StoredFact};
 
 /// Facts of one history that a page reads.
 const FACTS_MAX: usize = 20_000;
+/// Entries of the audit that a page shows.
+const ENTRIES_MAX: usize = 50;
 /// Shipments of one order that a page reads, the newest.
 const SHIPMENTS_MAX: usize = 12;
 
@@ -60,6 +62,8 @@ pub struct Sheet {
     pub life: Life,
     pub shipments: Vec<Shipment>,
     pub moment: Moment,
+    /// Who asked for what, the newest first.
+    pub audit: Vec<StoredAudit>,
     pub now: Timestamp,
 }
 
@@ -109,8 +113,11 @@ pub async fn show(
     let shipments = by(deadline, shipments(engine, &life)).await?;
     let last = life.facts.last().map_or(1, |fact| fact.seq);
     let moment = by(deadline, moment(engine, &id.workflow(), view.at.unwrap_or(last).min(last))).await?;
+    let filter =
+        AuditFilter { order: Some(id.as_str().to_owned()), limit: ENTRIES_MAX, newest_first: true, ..AuditFilter::default() };
+    let audit = by(deadline, engine.read(move |queries| queries.audit(&filter))).await?;
     let terminal = doc.terminal;
-    let sheet = Sheet { doc, life, shipments, moment, now: engine.now() };
+    let sheet = Sheet { doc, life, shipments, moment, audit, now: engine.now() };
     let main = order_view::sheet(&sheet, &view);
     let stream = Some(format!("/events?order_id={id}&children=true&after={after}"));
     let shell = Shell { title: id.as_str(), section: "/", stream, after, every_s: if terminal { 0 } else { 10 } };

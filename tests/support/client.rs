@@ -52,11 +52,25 @@ pub fn request(
 /// # Errors
 /// As [`request`].
 pub fn form(address: SocketAddr, path: &str, fields: &[(&str, &str)]) -> io::Result<Response> {
+    form_with(address, path, fields, &[])
+}
+
+/// The same with headers of its own, such as a cookie.
+///
+/// # Errors
+/// As [`request`].
+pub fn form_with(
+    address: SocketAddr,
+    path: &str,
+    fields: &[(&str, &str)],
+    more: &[(&str, &str)],
+) -> io::Result<Response> {
     let encode = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
     let pairs: Vec<String> = fields.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
     let origin = format!("http://{address}");
     let body = ("application/x-www-form-urlencoded", pairs.join("&"));
-    send(address, "POST", path, &[("origin", &origin), ("accept", "text/html")], Some(body))
+    let headers: Vec<_> = [("origin", origin.as_str()), ("accept", "text/html")].iter().chain(more).copied().collect();
+    send(address, "POST", path, &headers, Some(body))
 }
 
 fn send(

@@ -1,6 +1,6 @@
 //! What a handler may know of whoever asks. The frame leaves it with the request.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -42,6 +42,8 @@ pub struct Visit {
     order: Option<WorkflowId>,
     remote: Option<IpAddr>,
     reason: RefCell<Option<String>>,
+    /// What a button of the console does; its route does not say.
+    action: Cell<Option<&'static str>>,
 }
 
 impl Visit {
@@ -54,7 +56,7 @@ impl Visit {
         };
         let order = req.match_info().get("order_id").and_then(|id| OrderId::parse(id).ok()).map(|id| id.workflow());
         let remote = req.peer_addr().map(|address| address.ip());
-        Self { asker, owner, route, method: req.method().clone(), order, remote, reason: RefCell::default() }
+        Self { asker, owner, route, method: req.method().clone(), order, remote, reason: RefCell::default(), action: Cell::new(None) }
     }
 
     /// The visit of a request. One that passed no gate sees nothing.
@@ -68,6 +70,7 @@ impl Visit {
                 order: None,
                 remote: None,
                 reason: RefCell::default(),
+                action: Cell::new(None),
             })
         })
     }
@@ -81,6 +84,11 @@ impl Visit {
     pub fn because(&self, reason: Option<&str>) {
         let reason = reason.map(|text| text.replace('\0', " "));
         *self.reason.borrow_mut() = reason;
+    }
+
+    /// Which action of the console this is, for the audit.
+    pub fn acts(&self, action: &'static str) {
+        self.action.set(Some(action));
     }
 
     /// Refuses what is another owner's, as if it were not there. Who is bound to no owner costs nothing.
@@ -113,7 +121,10 @@ impl Visit {
                 Method::POST => "POST".into(),
                 _ => self.method.to_string().into(),
             },
-            route: self.route.into(),
+            route: match self.action.get() {
+                Some(action) => format!("/console/orders/{{order_id}}/{action}").into(),
+                None => self.route.into(),
+            },
             order: self.order.clone(),
             key: match &self.asker {
                 Asker::Key(key) => Some((key.id.clone(), key.name.clone())),
