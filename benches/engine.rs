@@ -24,6 +24,7 @@ fn start(n: usize) -> Command {
     let id = OrderId::parse(&id).expect("an id").workflow();
     Command {
         id,
+        group: "order",
         action: Action::Start { kind: "order", input, fingerprint: "f".into() },
         idempotency: None,
         by: Caller::default(),
@@ -36,7 +37,7 @@ fn main() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = store::open(&Location::Sqlite(folder.path().join("bench.db")), 2).expect("a store");
     actix_rt::System::new().block_on(async move {
-        let activities = activities::build(&BTreeMap::new(), Chaos::default()).expect("activities");
+        let activities = activities::build(&BTreeMap::new(), Vec::new(), Chaos::default()).expect("activities");
         let engine = Engine::start(Options::default(), workflows::registry(), activities, store).expect("an engine");
         let began = Instant::now();
         let clients = (0..in_flight).map(|client| {

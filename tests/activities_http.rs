@@ -46,8 +46,8 @@ impl Fixed {
 
 fn activities(name: &str, url: &str) -> Result<Activities, SetupError> {
     let headers = BTreeMap::from([("Authorization".to_owned(), SECRET.to_owned())]);
-    let settings = ActivitySettings { url: Some(url.to_owned()), headers };
-    build(&BTreeMap::from([(name.to_owned(), settings)]), Chaos::default())
+    let settings = ActivitySettings { url: Some(url.to_owned()), outside: false, headers };
+    build(&BTreeMap::from([(name.to_owned(), settings)]), Vec::new(), Chaos::default())
 }
 
 async fn ask(url: &str, call: ActivityCall) -> Result<Value, Failure> {
@@ -67,6 +67,7 @@ fn call(attempt: u32) -> ActivityCall {
         queue: "orders".into(),
         idempotency_key: "o-1/charge_payment/1".into(),
         timeout_ms: 1_000,
+        scheduled_at: ordain::model::Timestamp(0),
         input: json!({"order_id": "o-1", "amount": "49.90"}),
         recovered: false,
     }
@@ -224,7 +225,7 @@ async fn a_hanging_call_ends_when_it_is_dropped_and_the_next_is_not_held_up() {
 
 #[actix_web::test]
 async fn without_a_url_the_same_key_has_the_same_answer_and_a_marked_card_is_declined() {
-    let activities = build(&BTreeMap::new(), Chaos::default()).unwrap();
+    let activities = build(&BTreeMap::new(), Vec::new(), Chaos::default()).unwrap();
     let charge = activities.get(NAME).unwrap();
     let first = charge.call(call(1)).await.unwrap();
     assert!(first["charge_ref"].is_string());

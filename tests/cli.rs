@@ -22,7 +22,9 @@ fn err(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-const COMMANDS: [&str; 22] = [
+const COMMANDS: [&str; 26] = [
+    "job",
+    "task",
     "serve",
     "config",
     "start-workflow",
@@ -42,6 +44,8 @@ const COMMANDS: [&str; 22] = [
     "load",
     "demo",
     "sandbox",
+    "queues",
+    "worker",
     "verify",
     "openapi",
     "completions",

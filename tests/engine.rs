@@ -11,7 +11,7 @@ use ordain::activities::{Activities, Activity};
 use ordain::kernel::{ActivityCall, Registry};
 use ordain::model::{Failure, OrderId, Timestamp, WorkflowId};
 use ordain::runtime::{Action, Answer, Caller, Command, Engine, EngineError, IdempotencyKey, Options, Until};
-use ordain::store::{self, AuditEntry, Journal, Location, Store, StoreError, Unit, Verdict};
+use ordain::store::{self, AuditEntry, Journal, Location, Store, StoreError, StoredQueue, Unit, Verdict};
 use ordain::workflows;
 use serde_json::{Value, json};
 
@@ -79,6 +79,7 @@ fn start(order: &str, more: Value) -> Command {
     let fingerprint = input["fingerprint"].as_str().unwrap().to_owned();
     Command {
         id: id(order),
+        group: "order",
         action: Action::Start { kind: "order", input, fingerprint },
         idempotency: None,
         by: Caller::default(),
@@ -88,6 +89,7 @@ fn start(order: &str, more: Value) -> Command {
 fn signal(order: &str, name: &'static str) -> Command {
     Command {
         id: id(order),
+        group: "order",
         action: Action::Signal { name: name.into(), payload: Value::Null },
         idempotency: None,
         by: Caller::default(),
@@ -261,7 +263,7 @@ async fn a_panic_in_an_activity_is_a_failed_attempt_like_another() {
 #[actix_rt::test]
 async fn a_hung_shipping_queue_does_not_slow_the_charges() {
     let mut bench = Bench::new();
-    let few = ordain::runtime::QueueOptions { concurrency: 4, window: 8 };
+    let few = ordain::runtime::QueueOptions { concurrency: 4, window: 8, ..Default::default() };
     bench.options.queues.insert("shipping".into(), few);
     let mut activities = willing();
     activities.add("prepare_package", does(|_| std::future::pending().boxed_local()));
@@ -287,7 +289,8 @@ async fn a_hung_shipping_queue_does_not_slow_the_charges() {
 #[actix_rt::test]
 async fn what_waited_beyond_the_window_is_done_in_the_end() {
     let mut bench = Bench::new();
-    bench.options.queues.insert("shipping".into(), ordain::runtime::QueueOptions { concurrency: 2, window: 4 });
+    let few = ordain::runtime::QueueOptions { concurrency: 2, window: 4, ..Default::default() };
+    bench.options.queues.insert("shipping".into(), few);
     let mut activities = willing();
     let slow = |_| {
         async {
@@ -349,6 +352,10 @@ impl Journal for Faulty {
 
     fn last_event(&self) -> u64 {
         self.inner.last_event()
+    }
+
+    fn put_queue(&mut self, queue: &StoredQueue) -> Result<(), StoreError> {
+        self.inner.put_queue(queue)
     }
 }
 
@@ -443,6 +450,7 @@ mod planted {
 
     impl Workflow for Bomb {
         const KIND: &'static str = "bomb";
+        const GROUP: &'static str = "order";
         type Event = Event;
 
         fn start(_: &WorkflowId, _: &Value, _: Timestamp) -> Result<Event, Rejection> {
@@ -508,7 +516,7 @@ async fn an_actor_that_panics_is_rebuilt_from_sql_and_after_five_panics_it_is_st
     registry.add::<planted::Bomb>();
     let engine = bench.engine_on(bench.store(), registry, willing());
     let action = Action::Start { kind: "bomb", input: Value::Null, fingerprint: String::new() };
-    engine.submit(Command { id: id("b-1"), action, idempotency: None, by: Caller::default() }).await.unwrap();
+    engine.submit(Command { id: id("b-1"), group: "order", action, idempotency: None, by: Caller::default() }).await.unwrap();
     engine.submit(signal("b-1", "go")).await.unwrap();
 
     planted::PANICS.store(true, Ordering::SeqCst);
@@ -530,10 +538,7 @@ async fn an_actor_that_panics_is_rebuilt_from_sql_and_after_five_panics_it_is_st
     let stuck = until(&engine, "b-1", Until::State("stuck".into())).await;
     assert!(stuck["stuck"].as_str().unwrap().contains("planted"));
     planted::PANICS.store(false, Ordering::SeqCst);
-    engine
-        .submit(Command { id: id("b-1"), action: Action::Retry, idempotency: None, by: Caller::default() })
-        .await
-        .unwrap();
+    engine.submit(Command { id: id("b-1"), group: "order", action: Action::Retry, idempotency: None, by: Caller::default() }).await.unwrap();
     assert_eq!(document(&engine.submit(signal("b-1", "go")).await.unwrap())["taken"], 3);
     engine.drain(Duration::from_secs(5)).await;
 }

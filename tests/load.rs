@@ -4,7 +4,9 @@ use assert_cmd::Command;
 
 fn load(arguments: &[&str]) -> (Option<i32>, String, String) {
     let mut command = Command::cargo_bin("ordain").unwrap();
-    let output = command.arg("load").args(arguments).timeout(std::time::Duration::from_secs(120)).output().unwrap();
+    // Nothing of the environment of the test takes part.
+    let output =
+        command.env_clear().arg("load").args(arguments).timeout(std::time::Duration::from_secs(120)).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
 }

@@ -115,6 +115,7 @@ mod tests {
             queue: "orders".into(),
             idempotency_key: "k".into(),
             timeout_ms: 1,
+            scheduled_at: crate::model::Timestamp(0),
             input: Value::Null,
             recovered: false,
         }

@@ -115,7 +115,9 @@ impl Activity for HttpActivity {
                 // Any other status says all by itself.
                 Err(_) => judge(status, b""),
             };
-            outcome.map_err(|failure| Failure { retry_after_ms, ..failure })
+            // A 503 asks for patience, too, if without a word on how long; a 429 says so by its kind.
+            let patience = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(0);
+            outcome.map_err(|failure| Failure { retry_after_ms: retry_after_ms.or(patience), ..failure })
         }
         .boxed_local()
     }

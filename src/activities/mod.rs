@@ -6,6 +6,7 @@
 mod chaos;
 mod http;
 mod simulated;
+mod sum_numbers;
 mod validate;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ pub use chaos::{Chaos, ChaosMode};
 pub(crate) use http::new_client;
 pub use http::{HttpActivity, SettingError};
 pub use simulated::{DECLINED, Simulated};
+pub use sum_numbers::SumNumbers;
 pub use validate::{Receive, Validate};
 
 use futures_util::future::LocalBoxFuture;
@@ -22,7 +24,7 @@ use serde_json::Value;
 
 use crate::kernel::ActivityCall;
 use crate::model::Failure;
-use crate::workflows::{order::activity, shipping};
+use crate::workflows::{job, order::activity, shipping};
 
 /// Something a workflow can have done. Shared by the arbiters of a pool; each call runs on one of them, so its future
 /// need not be `Send`. It must not block, and is dropped when its timeout is over.
@@ -30,7 +32,7 @@ pub trait Activity: Send + Sync {
     fn call(&self, call: ActivityCall) -> LocalBoxFuture<'static, Result<Value, Failure>>;
 }
 
-/// All activities of a process, by name.
+/// All activities of a process, by name. One that is not here is for outside workers.
 #[derive(Clone, Default)]
 pub struct Activities {
     by_name: BTreeMap<String, Arc<dyn Activity>>,
@@ -57,6 +59,8 @@ impl Activities {
 pub struct ActivitySettings {
     /// The address to call; simulated in the process where there is none.
     pub url: Option<String>,
+    /// Not done by this process at all: outside workers poll for it.
+    pub outside: bool,
     /// Sent with each call.
     pub headers: BTreeMap<String, String>,
 }
@@ -68,6 +72,10 @@ pub enum SetupError {
     Setting { activity: String, error: SettingError },
     #[error("activities.{0}: has no url; it is done within the process")]
     NoUrl(String),
+    #[error("activities.{0}: has a url, and is said to be done outside")]
+    UrlOutside(String),
+    #[error("the activity {0} of a type of task has the name of another")]
+    Taken(String),
     #[error("activities.{0}: there is no such activity")]
     Unknown(String),
 }
@@ -80,14 +88,40 @@ const OUTSIDE: [(&str, &str); 4] = [
     (shipping::DISPATCH, "carrier_ref"),
 ];
 
-/// The activities of an order: over HTTP where an address is set, simulated otherwise; chaos around all of them.
+/// Whether there is an activity of this name in the product itself.
+pub fn is_built_in(name: &str) -> bool {
+    let inside = [activity::RECEIVE, activity::VALIDATE, job::SUM];
+    inside.contains(&name) || OUTSIDE.iter().any(|(known, _)| *known == name)
+}
+
+/// The activities of orders and jobs, over HTTP where an address is set, simulated otherwise; those of tasks; chaos around
+/// all of them.
 ///
 /// # Errors
 /// [`SetupError`] names the activity whose settings cannot be used.
-pub fn build(settings: &BTreeMap<String, ActivitySettings>, chaos: Chaos) -> Result<Activities, SetupError> {
-    let inside: [(&str, Arc<dyn Activity>); 2] =
-        [(activity::RECEIVE, Arc::new(Receive)), (activity::VALIDATE, Arc::new(Validate))];
+pub fn build(
+    settings: &BTreeMap<String, ActivitySettings>,
+    of_tasks: Vec<(&'static str, Arc<dyn Activity>)>,
+    chaos: Chaos,
+) -> Result<Activities, SetupError> {
+    let mut inside: Vec<(&str, Arc<dyn Activity>)> = vec![
+        (activity::RECEIVE, Arc::new(Receive)),
+        (activity::VALIDATE, Arc::new(Validate)),
+        (job::SUM, Arc::new(SumNumbers)),
+    ];
+    if let Some((taken, _)) = of_tasks.iter().find(|(name, _)| {
+        OUTSIDE.iter().map(|(known, _)| known).chain(inside.iter().map(|(known, _)| known)).any(|known| known == name)
+    }) {
+        return Err(SetupError::Taken((*taken).to_owned()));
+    }
+    inside.extend(of_tasks);
     for (name, setting) in settings {
+        if setting.outside {
+            if setting.url.is_some() {
+                return Err(SetupError::UrlOutside(name.clone()));
+            }
+            continue;
+        }
         let outside = OUTSIDE.iter().any(|(known, _)| known == name);
         if !outside && !inside.iter().any(|(known, _)| known == name) {
             return Err(SetupError::Unknown(name.clone()));
@@ -98,6 +132,9 @@ pub fn build(settings: &BTreeMap<String, ActivitySettings>, chaos: Chaos) -> Res
     }
     let mut activities = Activities::default();
     let mut add = |name: &str, inner: Arc<dyn Activity>| {
+        if settings.get(name).is_some_and(|setting| setting.outside) {
+            return;
+        }
         let chaotic = chaos.mode != ChaosMode::Off;
         activities.add(name, if chaotic { Arc::new(chaos::Chaotic { inner, chaos }) } else { inner });
     };

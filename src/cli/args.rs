@@ -5,12 +5,15 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
+use super::jobs::JobCommand;
+use super::tasks::TaskCommand;
 use crate::access::Scope;
 use crate::activities::ChaosMode;
 use crate::config::LogFormat;
 use crate::demo::DemoOptions;
 use crate::load::LoadOptions;
 use crate::sandbox::SandboxOptions;
+use crate::worker::WorkerOptions;
 use crate::workflows::order::ReviewMode;
 
 /// Durable order orchestration in one process.
@@ -35,6 +38,12 @@ pub(super) enum Command {
     Config(ServeArgs),
     #[command(flatten)]
     Order(OrderCommand),
+    /// Start, see, list and cancel jobs.
+    #[command(subcommand)]
+    Job(JobCommand),
+    /// Start, see, list and cancel tasks of any type.
+    #[command(subcommand)]
+    Task(TaskCommand),
     /// Measure a server: run many orders, then check in SQL that it kept its promises.
     Load(LoadOptions),
     /// Tell the story of a few orders and a kill -9, with a server and a sandbox of its own; under a minute.
@@ -47,6 +56,15 @@ pub(super) enum Command {
     /// Payments that begin with pay-declined or tok_declined are declined; to addresses with Nowhere in them no carrier
     /// goes; the password `wrong` is wrong.
     Sandbox(SandboxOptions),
+    /// Show the task queues, or change the limits of one.
+    ///
+    /// A worker of a queue's pool is a slot: one call under way in the server. Outside workers come on top.
+    Queues(QueuesArgs),
+    /// Make the calls of a server's task queue from here: the built-in activities, over HTTP.
+    ///
+    /// It takes from the queue beside the server's own pool and all other workers. With --burst it ends by itself when
+    /// nothing is left to do. SIGTERM lets what runs end, a second one does not.
+    Worker(WorkerOptions),
     /// Fold every stored history and compare it with what is stored; exit 1 where something differs.
     Verify(VerifyArgs),
     /// Show the versions of the database's schema, or bring it up to date. A server does that by itself at its start.
@@ -294,6 +312,60 @@ pub(super) enum Service {
     Orders,
     Shipping,
     Worker,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct QueuesArgs {
+    #[command(subcommand)]
+    pub command: Option<QueuesCommand>,
+    #[command(flatten)]
+    pub server: Server,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum QueuesCommand {
+    /// Change the limits of a queue; they hold at once, and over a restart.
+    ///
+    /// Example: ordain queues set shipping --concurrency 64 --rate-limit 20
+    Set(QueueSetArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct QueueSetArgs {
+    /// The queue's name.
+    pub queue: String,
+    /// Calls the server has under way at once, at most; 0: outside workers do them all.
+    #[arg(long, value_name = "N")]
+    pub concurrency: Option<u32>,
+    /// Starts a second, or none for no limit.
+    #[arg(long, value_name = "N|none", value_parser = rate)]
+    pub rate_limit: Option<Rate>,
+    /// Starts at once after a rest [default: what comes in a second].
+    #[arg(long, value_name = "N", requires = "rate_limit")]
+    pub burst: Option<u32>,
+    /// Nothing new starts; what runs may end.
+    #[arg(long, conflicts_with = "resume")]
+    pub pause: bool,
+    /// What waits may start again.
+    #[arg(long)]
+    pub resume: bool,
+    #[command(flatten)]
+    pub server: Server,
+}
+
+/// What `--rate-limit` says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Rate {
+    None,
+    PerSecond(f64),
+}
+
+fn rate(text: &str) -> Result<Rate, String> {
+    match text {
+        "none" | "off" => Ok(Rate::None),
+        number => number.parse().map(Rate::PerSecond).map_err(|_| "is a number of starts a second, or none".to_owned()),
+    }
 }
 
 #[derive(Debug, Args)]

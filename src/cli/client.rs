@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use actix_web::http::{Method, Uri, header};
+use awc::SendClientRequest;
 use awc::error::SendRequestError;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -76,6 +77,26 @@ impl Client {
         self.send(Method::POST, path, body, TIMEOUT).await
     }
 
+    pub async fn patch(&self, path: &str, body: &Value) -> Result<String, CliError> {
+        self.send(Method::PATCH, path, Some(body), TIMEOUT).await
+    }
+
+    /// Posts, and gives the answer whatever its status is.
+    ///
+    /// # Errors
+    /// [`CliError::NotReachable`] where there is no answer.
+    pub async fn exchange(&self, path: &str, body: &Value, hold: Duration) -> Result<(u16, String), CliError> {
+        let request = self.request(Method::POST, path, TIMEOUT + hold);
+        self.answer(request.send_json(body), TIMEOUT + hold).await
+    }
+
+    /// Posts JSON text as it is.
+    pub async fn post_text(&self, path: &str, body: String) -> Result<String, CliError> {
+        let request = self.request(Method::POST, path, TIMEOUT);
+        let sent = request.insert_header(("content-type", "application/json")).send_body(body);
+        accepted(self.answer(sent, TIMEOUT).await?)
+    }
+
     async fn send(
         &self,
         method: Method,
@@ -83,15 +104,24 @@ impl Client {
         body: Option<&Value>,
         timeout: Duration,
     ) -> Result<String, CliError> {
+        let request = self.request(method, path, timeout);
+        let sent = match body {
+            Some(body) => request.send_json(body),
+            None => request.send(),
+        };
+        accepted(self.answer(sent, timeout).await?)
+    }
+
+    fn request(&self, method: Method, path: &str, timeout: Duration) -> awc::ClientRequest {
         let request = self.client.request(method, format!("{}{path}", self.base)).timeout(timeout);
-        let request = match &self.api_key {
+        match &self.api_key {
             Some(key) => request.insert_header((header::AUTHORIZATION, format!("Bearer {}", key.reveal()))),
             None => request,
-        };
-        let sent = match body {
-            Some(body) => request.send_json(body).await,
-            None => request.send().await,
-        };
+        }
+    }
+
+    async fn answer(&self, sent: SendClientRequest, timeout: Duration) -> Result<(u16, String), CliError> {
+        let sent = sent.await;
         let away = |why: String| CliError::NotReachable { url: self.base.clone(), why };
         let mut reply = sent.map_err(|e| match e {
             SendRequestError::Timeout => away(format!("no answer within {} s", timeout.as_secs())),
@@ -99,13 +129,17 @@ impl Client {
         })?;
         let status = reply.status();
         let body = reply.body().limit(BODY_MAX).await.map_err(|e| away(e.to_string()))?;
-        let text = String::from_utf8_lossy(&body).into_owned();
-        if status.is_success() { Ok(text) } else { Err(CliError::Refused(problem(status.as_u16(), &text))) }
+        Ok((status.as_u16(), String::from_utf8_lossy(&body).into_owned()))
     }
 }
 
+/// The text of an answer that says yes.
+fn accepted((status, text): (u16, String)) -> Result<String, CliError> {
+    if (200..300).contains(&status) { Ok(text) } else { Err(CliError::Refused(problem(status, &text))) }
+}
+
 /// A problem document in words.
-fn problem(status: u16, text: &str) -> String {
+pub fn problem(status: u16, text: &str) -> String {
     let parsed: Value = serde_json::from_str(text).unwrap_or_default();
     let field = |name: &str| parsed.get(name).and_then(Value::as_str);
     let mut words = match (field("detail").or(field("title")), field("code")) {

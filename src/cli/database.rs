@@ -1,13 +1,16 @@
 //! The commands on a database itself: `migrate`, `backup`. They need no server, and speak through the store alone.
 
+use std::sync::Arc;
+
 use super::args::{BackupArgs, MigrateArgs, MigrateWhat};
 use super::{CliError, out};
 use crate::config;
 use crate::store::{self, Location};
+use crate::tasks::TaskTypes;
 
 /// `ordain migrate`.
-pub fn migrate(args: &MigrateArgs) -> Result<(), CliError> {
-    let location = config::load(args.database.config.as_deref(), &args.database)?.location;
+pub fn migrate(args: &MigrateArgs, tasks: Arc<TaskTypes>) -> Result<(), CliError> {
+    let location = config::load(args.database.config.as_deref(), &args.database, tasks)?.location;
     if args.what == MigrateWhat::Up {
         // Taking the database is what brings its schema up to date; a server that runs on it is in the way.
         drop(store::open(&location, 1)?);
@@ -30,8 +33,8 @@ pub fn migrate(args: &MigrateArgs) -> Result<(), CliError> {
 }
 
 /// `ordain backup`.
-pub fn backup(args: &BackupArgs) -> Result<(), CliError> {
-    match config::load(args.database.config.as_deref(), &args.database)?.location {
+pub fn backup(args: &BackupArgs, tasks: Arc<TaskTypes>) -> Result<(), CliError> {
+    match config::load(args.database.config.as_deref(), &args.database, tasks)?.location {
         Location::Sqlite(path) => {
             let bytes = store::backup(&path, &args.file)?;
             out::line(format!("{} written, {bytes} bytes", args.file.display()))

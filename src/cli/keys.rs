@@ -11,11 +11,12 @@ use super::{CliError, out, show};
 use crate::access::{KEYS_MAX, Key, KeyChange, Scope, Scopes, Secret, check_name, new_id};
 use crate::config;
 use crate::store::{self, AuditEntry, OpenError, Store};
+use crate::tasks::TaskTypes;
 
 /// How the command line is called in the audit.
 const METHOD: &str = "CLI";
 
-pub fn run(command: &KeyCommand) -> Result<(), CliError> {
+pub fn run(command: &KeyCommand, tasks: &Arc<TaskTypes>) -> Result<(), CliError> {
     match command {
         KeyCommand::Create { name, scope, owner, at } => {
             let scopes = Scopes::of(scope.iter().copied());
@@ -25,14 +26,14 @@ pub fn run(command: &KeyCommand) -> Result<(), CliError> {
                     let scopes: Vec<_> = scopes.iter().collect();
                     remote.ask(Ask::Create(json!({"name": name, "scopes": scopes, "owner": owner})))?
                 }
-                None => create(&at.database, name, scopes, owner.as_deref())?,
+                None => create(&at.database, tasks, name, scopes, owner.as_deref())?,
             };
             tell_made(&made, at.output)
         }
         KeyCommand::List { at } => {
             let list = match Remote::of(at) {
                 Some(remote) => remote.ask(Ask::List)?,
-                None => list(&at.database)?,
+                None => list(&at.database, tasks)?,
             };
             match at.output {
                 Output::Json => out::line(list),
@@ -42,7 +43,7 @@ pub fn run(command: &KeyCommand) -> Result<(), CliError> {
         KeyCommand::Revoke { id, at } => {
             let revoked = match Remote::of(at) {
                 Some(remote) => remote.ask(Ask::Revoke(id.clone()))?,
-                None => revoke(&at.database, id)?,
+                None => revoke(&at.database, tasks, id)?,
             };
             match at.output {
                 Output::Json => out::line(revoked),
@@ -120,8 +121,8 @@ fn document(key: &Key) -> Value {
 }
 
 /// The database, taken as a server takes it: so no two write at once.
-fn open(args: &DatabaseArgs) -> Result<Store, CliError> {
-    let location = config::load(args.config.as_deref(), args)?.location;
+fn open(args: &DatabaseArgs, tasks: &Arc<TaskTypes>) -> Result<Store, CliError> {
+    let location = config::load(args.config.as_deref(), args, Arc::clone(tasks))?.location;
     store::open(&location, 1).map_err(|error| match error {
         OpenError::InUse { .. } => {
             CliError::Refused(format!("{error}; ask that server instead: --url http://… and --api-key"))
@@ -148,8 +149,14 @@ fn failed(error: impl std::fmt::Display) -> CliError {
     CliError::Refused(error.to_string())
 }
 
-fn create(args: &DatabaseArgs, name: &str, scopes: Scopes, owner: Option<&str>) -> Result<Value, CliError> {
-    let mut store = open(args)?;
+fn create(
+    args: &DatabaseArgs,
+    tasks: &Arc<TaskTypes>,
+    name: &str,
+    scopes: Scopes,
+    owner: Option<&str>,
+) -> Result<Value, CliError> {
+    let mut store = open(args, tasks)?;
     if store.api_keys.len() >= KEYS_MAX {
         return Err(CliError::Refused(format!("there are {KEYS_MAX} keys already, revoked ones included")));
     }
@@ -170,15 +177,15 @@ fn create(args: &DatabaseArgs, name: &str, scopes: Scopes, owner: Option<&str>) 
     Ok(made)
 }
 
-fn list(args: &DatabaseArgs) -> Result<Value, CliError> {
-    let location = config::load(args.config.as_deref(), args)?.location;
+fn list(args: &DatabaseArgs, tasks: &Arc<TaskTypes>) -> Result<Value, CliError> {
+    let location = config::load(args.config.as_deref(), args, Arc::clone(tasks))?.location;
     let mut keys = store::open_read_only(&location)?.keys().map_err(failed)?;
     keys.sort_by_key(|key| key.created_at);
     Ok(json!({ "keys": keys.iter().map(document).collect::<Vec<_>>() }))
 }
 
-fn revoke(args: &DatabaseArgs, id: &str) -> Result<Value, CliError> {
-    let mut store = open(args)?;
+fn revoke(args: &DatabaseArgs, tasks: &Arc<TaskTypes>, id: &str) -> Result<Value, CliError> {
+    let mut store = open(args, tasks)?;
     let entry = entry("key revoke", format!("revoked {}", id.chars().take(64).collect::<String>()));
     let change = KeyChange::Revoke { id: id.to_owned(), at: now() };
     if !store.journal.change_keys(&change, Some(&entry)).map_err(failed)? {

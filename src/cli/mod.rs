@@ -4,22 +4,29 @@ mod args;
 pub(crate) mod client;
 mod database;
 mod history;
+mod jobs;
 mod keys;
 mod list;
 mod logs;
 mod orders;
 mod out;
 mod pages;
+mod queues;
 mod sandbox;
 mod serve;
 mod show;
+mod tasks;
 mod terminal;
 mod tools;
+mod worker;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 
+use crate::tasks::TaskTypes;
 use args::{Cli, Command};
 pub(crate) use terminal::colours;
 
@@ -59,21 +66,39 @@ impl CliError {
     }
 }
 
-/// Runs the command line of this process.
+/// Runs the command line of this process, with the types of task that come with it.
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    run_with(crate::tasks::builtin())
+}
+
+/// Runs the command line with types of task of one's own: `tasks::builtin()` and what was added to it.
+pub fn run_with(tasks: TaskTypes) -> ExitCode {
+    run_from(tasks, std::env::args_os())
+}
+
+/// The same with arguments of one's own, the program's name first.
+pub fn run_from(tasks: TaskTypes, arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    if let Err(error) = tasks.check() {
+        return CliError::Usage(error.to_string()).tell();
+    }
+    let tasks = Arc::new(tasks);
+    let cli = Cli::parse_from(arguments);
     let done = match cli.command {
-        Command::Serve(args) => serve::serve(&args),
-        Command::Config(args) => tools::config(&args),
+        Command::Serve(args) => serve::serve(&args, tasks),
+        Command::Config(args) => tools::config(&args, tasks),
         Command::Load(options) => return tools::load(options),
         Command::Sandbox(options) => sandbox::sandbox(&options),
         Command::Demo(options) => return tools::demo(&options),
-        Command::Verify(args) => tools::verify(&args),
-        Command::Migrate(args) => database::migrate(&args),
-        Command::Backup(args) => database::backup(&args),
-        Command::Key { command } => keys::run(&command),
+        Command::Queues(args) => queues::queues(&args),
+        Command::Worker(options) => worker::worker(&options, &tasks),
+        Command::Verify(args) => tools::verify(&args, &tasks),
+        Command::Migrate(args) => database::migrate(&args, tasks),
+        Command::Backup(args) => database::backup(&args, tasks),
+        Command::Key { command } => keys::run(&command, &tasks),
         Command::Openapi => tools::openapi(),
         Command::Completions { shell } => tools::completions(shell),
+        Command::Job(command) => jobs::run(command),
+        Command::Task(command) => tasks::run(command),
         Command::Order(command) => orders::run(command),
     };
     match done {

@@ -34,6 +34,11 @@ impl<'a> History<'a> {
         Self { client, path, after: Some(after) }
     }
 
+    /// At a path of its own, from the first fact.
+    pub fn at(client: &'a Client, path: String) -> Self {
+        Self { client, path, after: Some(0) }
+    }
+
     /// The next facts; `None` at the end.
     pub async fn next(&mut self) -> Result<Option<Vec<Box<RawValue>>>, CliError> {
         let Some(after) = self.after else { return Ok(None) };

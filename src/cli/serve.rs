@@ -12,7 +12,8 @@ use crate::activities::Activities;
 use crate::config::{self, Config, ConfigError};
 use crate::runtime::{Engine, Options};
 use crate::store::{self, Location, OpenError, Store};
-use crate::{http, telemetry, workflows};
+use crate::tasks::TaskTypes;
+use crate::{http, telemetry};
 
 /// Between two looks of a process that stands by.
 const STAND_BY_LOOK: Duration = Duration::from_millis(300);
@@ -32,7 +33,7 @@ impl From<OpenError> for CliError {
     }
 }
 
-pub fn serve(args: &ServeArgs) -> Result<(), CliError> {
+pub fn serve(args: &ServeArgs, tasks: Arc<TaskTypes>) -> Result<(), CliError> {
     let Config {
         settings,
         engine: engine_options,
@@ -41,18 +42,22 @@ pub fn serve(args: &ServeArgs) -> Result<(), CliError> {
         activities,
         warnings,
         without_keys,
-    } = config::load(args.config.as_deref(), args)?;
+    } = config::load(args.config.as_deref(), args, Arc::clone(&tasks))?;
     let usage = |e: telemetry::TelemetryError| CliError::Usage(e.to_string());
     telemetry::logs(&settings.log_level, settings.log_format).map_err(usage)?;
     let metrics = telemetry::metrics().map_err(usage)?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }
+    // Read before anything runs, so that nothing that runs waits for a file.
+    if let Err(error) = server_options.secrets.load() {
+        tracing::error!(%error, "secrets cannot be opened: tasks that need them will fail");
+    }
     let grace = Duration::from_secs_f64(settings.shutdown_seconds.clamp(0.0, 3_600.0));
     let first = first(store::open(&location, engine_options.readers))?;
     let without_keys = without_keys.map(CliError::from);
     let house =
-        House { location, options: engine_options, activities, seat: http::Seat::default(), grace, without_keys };
+        House { location, options: engine_options, activities, tasks, seat: http::Seat::default(), grace, without_keys };
     if let Some(store) = &first {
         house.check(store)?;
     }
@@ -93,6 +98,7 @@ struct House {
     location: Location,
     options: Options,
     activities: Activities,
+    tasks: Arc<TaskTypes>,
     seat: http::Seat,
     grace: Duration,
     /// What is wrong with a database that has no API keys, if anything is.
@@ -128,7 +134,7 @@ impl House {
                 },
             };
             self.check(&owned)?;
-            let engine = Engine::start(self.options.clone(), workflows::registry(), self.activities.clone(), owned);
+            let engine = Engine::start(self.options.clone(), self.tasks.registry(), self.activities.clone(), owned);
             let engine = engine.map_err(|e| CliError::Refused(format!("the engine does not start: {e}")))?;
             self.seat.fill(engine.clone());
             tokio::select! {

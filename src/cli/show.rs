@@ -10,6 +10,10 @@ use super::terminal::{clean, colours, cut, relative as told, width};
 use super::{CliError, out};
 use crate::model::Timestamp;
 
+#[path = "show_work.rs"]
+mod work;
+pub use work::{job, jobs, task, task_types, tasks};
+
 /// The longest data of a fact in a table, in characters, where there is no terminal to say it.
 const DATA_MAX: usize = 100;
 /// What the other columns of a history take of a terminal.
@@ -211,6 +215,36 @@ pub fn orders(orders: &[Value], pages: &mut Pages) -> String {
         ]
     };
     if orders.is_empty() { "no orders".to_owned() } else { pages.page(orders.iter().map(row)) }
+}
+
+/// The task queues, a line each.
+pub fn queues(queues: &[Value]) -> String {
+    let mut table =
+        table(&["queue", "slots", "running", "backlog", "oldest wait", "rate limit", "backoff", "workers", "state"]);
+    for queue in queues {
+        let seconds = queue["oldest_wait_ms"].as_u64().unwrap_or(0) as f64 / 1e3;
+        let rate = &queue["rate_limit"];
+        let rate = if rate.is_null() {
+            "-".to_owned()
+        } else {
+            format!("{}/s, {} at once", text(&rate["per_second"]), text(&rate["burst"]))
+        };
+        let paused = queue["paused"] == true;
+        let told = Cell::new(if paused { "paused" } else { "open" });
+        let cells = [
+            text(&queue["name"]),
+            format!("{} of {}", text(&queue["slots"]), text(&queue["concurrency"])),
+            text(&queue["running"]),
+            text(&queue["backlog"]),
+            if seconds > 0.0 { format!("{seconds:.1} s") } else { "-".to_owned() },
+            rate,
+            relative(&queue["backoff_until"]),
+            text(&queue["workers"]),
+        ];
+        let told = if paused && colours() { told.fg(Color::Yellow) } else { told };
+        table.add_row(cells.map(Cell::new).into_iter().chain([told]));
+    }
+    table.to_string()
 }
 
 /// Facts, a line each.

@@ -1,6 +1,7 @@
 //! The commands that need no server.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::CommandFactory;
 
@@ -9,11 +10,12 @@ use super::{CliError, out};
 use crate::demo::{self, DemoOptions};
 use crate::load::{self, LoadOptions};
 use crate::store;
-use crate::{config, http, verify, workflows};
+use crate::tasks::TaskTypes;
+use crate::{config, http, verify};
 
 /// `ordain config`.
-pub fn config(args: &ServeArgs) -> Result<(), CliError> {
-    let config = config::load(args.config.as_deref(), args)?;
+pub fn config(args: &ServeArgs, tasks: Arc<TaskTypes>) -> Result<(), CliError> {
+    let config = config::load(args.config.as_deref(), args, tasks)?;
     if let Some(error) = config.without_keys {
         let keys = store::open_read_only(&config.location).ok().and_then(|queries| queries.keys().ok());
         if keys.is_none_or(|keys| keys.is_empty()) {
@@ -27,10 +29,10 @@ pub fn config(args: &ServeArgs) -> Result<(), CliError> {
 }
 
 /// `ordain verify`.
-pub fn verify(args: &VerifyArgs) -> Result<(), CliError> {
-    let location = config::load(args.database.config.as_deref(), &args.database)?.location;
+pub fn verify(args: &VerifyArgs, tasks: &Arc<TaskTypes>) -> Result<(), CliError> {
+    let location = config::load(args.database.config.as_deref(), &args.database, Arc::clone(tasks))?.location;
     let queries = store::open_read_only(&location)?;
-    let report = verify::verify(queries.as_ref(), &workflows::registry());
+    let report = verify::verify(queries.as_ref(), &tasks.registry());
     let report = report.map_err(|e| CliError::Refused(e.to_string()))?;
     let text = match args.output {
         Output::Json => serde_json::to_string(&report).map_err(|e| CliError::Refused(e.to_string()))?,

@@ -8,8 +8,10 @@ use super::settings::{ActivitySection, QueueSection, Retry, Settings, Time};
 use crate::activities::{self, Activities, ActivitySettings, Chaos, SettingError, SetupError};
 use crate::http::{OrderDefaults, ServerOptions};
 use crate::kernel::{Policies, RetryPolicy};
-use crate::runtime::{Options, QueueOptions};
+use crate::runtime::{CONCURRENCY_MAX, Options, QueueOptions, RateLimit};
+use crate::secrets::{KeySource, Secrets};
 use crate::store::Location;
+use crate::tasks::TaskTypes;
 use crate::telemetry;
 
 /// The longest time that can be set: ten years, in seconds.
@@ -27,6 +29,39 @@ fn from_1(key: &str, n: usize) -> Result<usize, ConfigError> {
     if n == 0 { Err(ConfigError::value(key, "must be at least 1")) } else { Ok(n) }
 }
 
+fn queue(name: &str, section: &QueueSection) -> Result<QueueOptions, ConfigError> {
+    let plain = QueueOptions::default();
+    let wrong = |field: &str, why: &str| Err(ConfigError::value(&format!("queues.{name}.{field}"), why));
+    if section.max.is_some_and(|max| section.concurrency.is_some_and(|other| other != max)) {
+        return wrong("max", "is another word for concurrency, and differs from it");
+    }
+    let concurrency = section.concurrency.or(section.max).unwrap_or(plain.concurrency);
+    if concurrency > CONCURRENCY_MAX {
+        return wrong("concurrency", "must be from 0 to 100,000");
+    }
+    if section.min.is_some_and(|min| min > concurrency) {
+        return wrong("min", "must not be greater than max");
+    }
+    let rate_limit = section.rate_limit.map(|rate| {
+        let plain = RateLimit::per_second(rate.per_second);
+        RateLimit { burst: rate.burst.unwrap_or(plain.burst), ..plain }
+    });
+    if rate_limit.is_some_and(|rate| !RateLimit::PER_SECOND.contains(&rate.per_second)) {
+        return wrong("rate_limit.per_second", "must be from 0.001 to 1,000,000");
+    }
+    if rate_limit.is_some_and(|rate| !RateLimit::BURST.contains(&rate.burst)) {
+        return wrong("rate_limit.burst", "must be from 1 to 1,000,000");
+    }
+    Ok(QueueOptions {
+        concurrency,
+        min: section.min.unwrap_or(plain.min).min(concurrency),
+        window: from_1(&format!("queues.{name}.window"), section.window.unwrap_or(plain.window))?,
+        rate_limit,
+        shared_backoff: section.shared_backoff,
+        paused: section.paused.unwrap_or(plain.paused),
+    })
+}
+
 impl Settings {
     /// The engine's limits and policies.
     ///
@@ -34,17 +69,7 @@ impl Settings {
     /// [`ConfigError`] names the value that cannot be used.
     pub(super) fn engine(&self) -> Result<Options, ConfigError> {
         let defaults = Options::default();
-        let queue = |(name, section): (&String, &QueueSection)| {
-            let plain = QueueOptions::default();
-            let concurrency = section.concurrency.unwrap_or(plain.concurrency);
-            let window = section.window.unwrap_or(plain.window);
-            let key = |field| format!("queues.{name}.{field}");
-            let options = QueueOptions {
-                concurrency: from_1(&key("concurrency"), concurrency)?,
-                window: from_1(&key("window"), window)?,
-            };
-            Ok((name.clone(), options))
-        };
+        let queue = |(name, section): (&String, &QueueSection)| Ok((name.clone(), queue(name, section)?));
         Ok(Options {
             shards: if self.shards == 0 { defaults.shards } else { self.shards.min(64) },
             live_max: from_1("live_max", self.live_max)?,
@@ -80,24 +105,42 @@ impl Settings {
     }
 
     /// The activities, each done where its section says.
-    pub(super) fn build_activities(&self) -> Result<Activities, ConfigError> {
+    pub(super) fn build_activities(&self, tasks: &TaskTypes, secrets: &Secrets) -> Result<Activities, ConfigError> {
         let of = |section: &ActivitySection| ActivitySettings {
             url: section.url.clone(),
+            outside: section.outside,
             headers: section.headers.iter().map(|(name, value)| (name.clone(), value.0.clone())).collect(),
         };
         let named = self.activities.iter().map(|(name, section)| (name.clone(), of(section))).collect();
-        activities::build(&named, Chaos { mode: self.chaos, seed: self.chaos_seed }).map_err(|error| {
+        let chaos = Chaos { mode: self.chaos, seed: self.chaos_seed };
+        activities::build(&named, tasks.activities(secrets), chaos).map_err(|error| {
             let key = match &error {
-                SetupError::Setting { activity, error: SettingError::Url(_) } | SetupError::NoUrl(activity) => {
+                SetupError::Setting { activity, error: SettingError::Url(_) }
+                | SetupError::NoUrl(activity)
+                | SetupError::UrlOutside(activity) => {
                     format!("activities.{activity}.url")
                 }
                 SetupError::Setting { activity, error: SettingError::Header(name) } => {
                     format!("activities.{activity}.headers.{name}")
                 }
-                SetupError::Unknown(activity) => format!("activities.{activity}"),
+                SetupError::Unknown(activity) | SetupError::Taken(activity) => format!("activities.{activity}"),
             };
             ConfigError::value(&key, format!("cannot be used: {error}"))
         })
+    }
+
+    /// The same, for a worker outside: what a server leaves to outside workers is done here, as far as it is built in.
+    pub(super) fn for_worker(mut self) -> Self {
+        self.activities.retain(|name, section| !section.outside || activities::is_built_in(name));
+        self.activities.values_mut().for_each(|section| section.outside = false);
+        self
+    }
+
+    /// What secrets are sealed with; nothing is read or made yet.
+    pub(super) fn secrets(&self, location: &Location) -> Result<Secrets, ConfigError> {
+        let configured = self.secret_key.as_ref().map(|key| key.0.as_str());
+        let source = KeySource::of(configured, location);
+        source.map(Secrets::new).map_err(|error| ConfigError::value("secret_key", error.to_string()))
     }
 
     /// Where the database is.

@@ -11,18 +11,22 @@ mod settings;
 mod sources;
 mod warnings;
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 pub use error::ConfigError;
 pub use keys::KeySection;
-pub use settings::{ActivitySection, HeaderText, LogFormat, QueueSection, Retry, Settings, Time};
+pub use settings::{ActivitySection, HeaderText, LogFormat, QueueSection, RateSection, Retry, Settings, Time};
 
 use crate::activities::Activities;
 use crate::http::ServerOptions;
 use crate::runtime::Options;
 use crate::store::Location;
+use crate::tasks::TaskTypes;
+use crate::workflows::job;
 use sources::Sources;
 
 /// Everything a server runs with, read and checked.
@@ -39,25 +43,46 @@ pub struct Config {
 }
 
 /// Reads the settings and checks all of them; touches nothing. `file`: a configuration file that must be there;
-/// otherwise `ordain.toml` is read if it is. `flags`: what the command line says, absent where it does not.
+/// otherwise `ordain.toml` is read if it is. `flags`: what the command line says, absent where it does not. `tasks`: the types
+/// of task there are, whose activities can be set too.
 ///
 /// # Errors
 /// [`ConfigError`] names the key, what is wrong with it, and where it stands.
-pub fn load(file: Option<&Path>, flags: &impl Serialize) -> Result<Config, ConfigError> {
+pub fn load(file: Option<&Path>, flags: &impl Serialize, tasks: Arc<TaskTypes>) -> Result<Config, ConfigError> {
     let sources = Sources::read(file, flags)?;
     let settings = sources.settings()?;
-    let mut config = check(settings).map_err(|error| sources.placed(error))?;
+    let mut config = check(settings, tasks).map_err(|error| sources.placed(error))?;
     config.without_keys = config.without_keys.map(|error| sources.placed(error));
     Ok(config)
 }
 
-fn check(settings: Settings) -> Result<Config, ConfigError> {
+/// The activities alone, as an outside worker does them: those that a server leaves to outside workers as well.
+///
+/// # Errors
+/// As [`load`].
+pub fn activities(file: Option<&Path>, tasks: &TaskTypes) -> Result<Activities, ConfigError> {
+    let nothing: BTreeMap<&str, &str> = BTreeMap::new();
+    let sources = Sources::read(file, &nothing)?;
+    let settings = sources.settings()?.for_worker();
+    let secrets = settings.location().and_then(|location| settings.secrets(&location));
+    let built = secrets.and_then(|secrets| settings.build_activities(tasks, &secrets));
+    built.map_err(|error| sources.placed(error))
+}
+
+fn check(settings: Settings, tasks: Arc<TaskTypes>) -> Result<Config, ConfigError> {
     settings.check_log_level()?;
+    let location = settings.location()?;
+    let secrets = settings.secrets(&location)?;
+    let mut engine = settings.engine()?;
+    // Every kind of work has a pool of its own, so that one does not wait for another.
+    for queue in std::iter::once(job::QUEUE).chain(tasks.queues()) {
+        engine.queues.entry(queue.to_owned()).or_default();
+    }
     Ok(Config {
-        engine: settings.engine()?,
-        server: settings.server()?,
-        location: settings.location()?,
-        activities: settings.build_activities()?,
+        engine,
+        activities: settings.build_activities(&tasks, &secrets)?,
+        server: ServerOptions { tasks, secrets, ..settings.server()? },
+        location,
         warnings: settings.warnings(),
         without_keys: settings.without_keys()?,
         settings,

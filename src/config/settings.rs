@@ -63,6 +63,10 @@ pub struct Settings {
     pub retry: Retry,
     pub activities: BTreeMap<String, ActivitySection>,
     pub queues: BTreeMap<String, QueueSection>,
+    /// What secrets in the parameters of tasks are sealed with, in base64 or hexadecimal digits; without it a key is made
+    /// in the file `ordain.key` when it is first needed. Never shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret_key: Option<HeaderText>,
     pub order_task_queue: String,
     pub shipping_task_queue: String,
     /// For a host that is not there yet.
@@ -97,6 +101,9 @@ pub struct Retry {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ActivitySection {
+    /// Done by outside workers only; also an activity that is not built in.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub outside: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// Seconds, or a text such as `500ms` or `5s`.
@@ -148,13 +155,35 @@ pub enum Time {
 }
 
 /// `[queues.NAME]`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct QueueSection {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<usize>,
+    /// Slots while it is idle.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min: Option<usize>,
+    /// Another word for `concurrency`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<RateSection>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared_backoff: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused: Option<bool>,
+}
+
+/// `rate_limit = { per_second = 10, burst = 20 }`.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateSection {
+    pub per_second: f64,
+    /// What comes in a second, where it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub burst: Option<u32>,
 }
 
 impl Default for Settings {
@@ -189,6 +218,7 @@ impl Default for Settings {
             retry: Retry::default(),
             activities: BTreeMap::new(),
             queues: BTreeMap::new(),
+            secret_key: None,
             order_task_queue: crate::workflows::order::QUEUE.to_owned(),
             shipping_task_queue: crate::workflows::shipping::QUEUE.to_owned(),
             temporal_target: None,

@@ -80,7 +80,7 @@ fn words(error: Error) -> String {
     let place = error.metadata.as_ref().map(|m| m.interpolate(&Profile::Default, &error.path));
     let place = place.map(|place| format!(" (set by {place})")).unwrap_or_default();
     // A header's value and a key are never shown.
-    let secret = error.path.iter().any(|key| ["headers", "keys", "admin_key"].contains(&key.as_str()));
+    let secret = error.path.iter().any(|key| ["headers", "keys", "admin_key", "secret_key"].contains(&key.as_str()));
     let what = match &error.kind {
         Kind::InvalidType(_, wanted) | Kind::InvalidValue(_, wanted) if secret => format!("must be {}", plain(wanted)),
         Kind::InvalidType(found, wanted) | Kind::InvalidValue(found, wanted) => {

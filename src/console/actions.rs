@@ -18,7 +18,7 @@ use crate::http::routes::not_found_problem;
 use crate::http::site::by;
 use crate::model::OrderId;
 use crate::runtime::{Action, Command};
-use crate::workflows::order::signal;
+use crate::workflows::order::{KIND, signal};
 
 /// Something a person may do to an order now.
 pub struct Act {
@@ -110,7 +110,8 @@ pub fn command(
         "resume" => Action::Resume,
         _ => return Err(not_found_problem()),
     };
-    Ok(Command { id: id.workflow(), action, idempotency: None, by: visit.caller_for(id, status.as_u16()) })
+    let by = visit.caller_for(&id.workflow(), status.as_u16());
+    Ok(Command { id: id.workflow(), group: KIND, action, idempotency: None, by })
 }
 
 /// A button of an order's page was pressed.

@@ -18,6 +18,7 @@ use crate::http::site::by;
 use crate::model::{OrderId, Timestamp, WorkflowId};
 use crate::runtime::{Engine, Life};
 use crate::store::{AuditFilter, StoredAudit, StoredFact};
+use crate::workflows::order::KIND;
 
 /// Facts of one history that a page reads.
 const FACTS_MAX: usize = 20_000;
@@ -147,7 +148,7 @@ async fn shipments(engine: &Engine, life: &Life) -> Result<Vec<Shipment>, crate:
 
 async fn moment(engine: &Engine, id: &WorkflowId, seq: u64) -> Result<Moment, crate::runtime::EngineError> {
     let json = |document: crate::kernel::Document| serde_json::from_str::<Value>(document.get()).unwrap_or_default();
-    let state = json(engine.record(id, Some(seq)).await?);
-    let before = if seq > 1 { json(engine.record(id, Some(seq - 1)).await?) } else { Value::Null };
+    let state = json(engine.record(Some(KIND), id, Some(seq)).await?);
+    let before = if seq > 1 { json(engine.record(Some(KIND), id, Some(seq - 1)).await?) } else { Value::Null };
     Ok(Moment { seq, changes: changes(&before, &state), state })
 }

@@ -20,6 +20,7 @@ use super::orders::Outcome;
 use super::query::Query;
 use super::schema::StreamedEvent;
 use super::workflows::parse_id;
+use crate::model::redacted;
 use crate::runtime::Engine;
 use crate::store::{EventsOf, StoreError, StoredEvent};
 
@@ -192,7 +193,8 @@ fn write(events: &[StoredEvent]) -> Result<Written, StoreError> {
     let mut text = Vec::with_capacity(events.len() * 256);
     for event in events {
         text.extend_from_slice(format!("id: {}\ndata: ", event.id).as_bytes());
-        serde_json::to_writer(&mut text, event).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+        let json = serde_json::to_string(event).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+        text.extend_from_slice(redacted(&json).as_bytes());
         text.extend_from_slice(b"\n\n");
     }
     Ok(Written { text, last: events.last().map(|event| event.id), is_full: events.len() >= PAGE })

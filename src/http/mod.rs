@@ -7,9 +7,11 @@
 pub(crate) mod access;
 mod audit;
 pub(crate) mod body;
+mod cancel;
 pub(crate) mod events;
 pub(crate) mod fingerprint;
 pub(crate) mod frame;
+mod jobs;
 pub(crate) mod json;
 mod keys;
 mod openapi;
@@ -17,12 +19,16 @@ pub(crate) mod orders;
 pub(crate) mod origin;
 pub(crate) mod problem;
 pub(crate) mod query;
+pub mod queue_schema;
+mod queues;
 pub(crate) mod routes;
 pub mod schema;
 mod seat;
+mod seek;
 mod server;
 pub(crate) mod site;
 mod system;
+mod tasks;
 mod workflows;
 
 pub use openapi::json as openapi_json;

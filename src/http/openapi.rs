@@ -13,7 +13,7 @@ use utoipa_swagger_ui::Config;
 use super::access::rule;
 use super::json::Fault;
 use super::problem::{Problem, ProblemBody};
-use super::{audit, events, keys, orders, system, workflows};
+use super::{audit, events, jobs, keys, orders, queues, system, tasks, workflows};
 use crate::http::orders::Outcome;
 
 const PROBLEM_TYPE: &str = "application/problem+json";
@@ -33,6 +33,16 @@ const PROBLEM_TYPE: &str = "application/problem+json";
         orders::operate::retry,
         orders::operate::pause,
         orders::operate::resume,
+        jobs::start::start,
+        jobs::status::status,
+        jobs::list::list,
+        jobs::cancel::cancel,
+        tasks::types::types,
+        tasks::start::start,
+        tasks::status::status,
+        tasks::list::list,
+        tasks::history::history,
+        tasks::cancel::cancel,
         workflows::record,
         workflows::history,
         events::events,
@@ -40,6 +50,13 @@ const PROBLEM_TYPE: &str = "application/problem+json";
         keys::create,
         keys::revoke,
         audit::audit,
+        queues::list,
+        queues::show,
+        queues::change,
+        queues::outside::poll,
+        queues::outside::complete,
+        queues::outside::fail,
+        queues::outside::heartbeat,
         system::root,
         system::healthz,
         system::readyz,
@@ -54,7 +71,10 @@ const PROBLEM_TYPE: &str = "application/problem+json";
     tags(
         (name = "orders", description = "Start orders, signal them, see them"),
         (name = "operations", description = "An operator's hand"),
+        (name = "jobs", description = "Sums of numbers"),
+        (name = "tasks", description = "Tasks of any registered type"),
         (name = "workflows", description = "Any workflow, children of orders included"),
+        (name = "queues", description = "Task queues, and workers in any language"),
         (name = "access", description = "API keys, and who did what"),
         (name = "system", description = "The server itself"),
     )
@@ -75,7 +95,7 @@ const OF_WRITES: [(&str, &str); 9] = [
     ("413", "The body is over the limit"),
     ("415", "The body is not JSON"),
     ("422", "Well-formed but invalid; `errors` has every fault"),
-    ("429", "Too many requests for this order, or with this key; see Retry-After"),
+    ("429", "Too many requests for this one, or with this key; see Retry-After"),
 ];
 /// Of what needs a key, once there are keys.
 const OF_KEYS: [(&str, &str); 3] = [
@@ -94,13 +114,15 @@ impl Modify for Problems {
         ));
         document.components.get_or_insert_default().add_security_scheme(SCHEME, SecurityScheme::Http(bearer.build()));
         for (path, item) in &mut document.paths.paths {
-            let PathItem { get, post, delete, .. } = item;
-            let reads = ["/orders", "/workflows", "/stats", "/events", "/audit"].iter().any(|p| path.starts_with(p));
+            let PathItem { get, post, patch, delete, .. } = item;
+            let reads = ["/orders", "/jobs", "/api", "/workflows", "/stats", "/events", "/audit"]
+                .iter()
+                .any(|start| path.starts_with(start));
             if let Some(get) = get {
                 add(get, &OF_ALL);
                 add(get, if reads { &OF_READS } else { &[] });
             }
-            for (operation, acts) in [(&mut *get, false), (&mut *post, true), (&mut *delete, true)] {
+            for (operation, acts) in [(&mut *get, false), (&mut *post, true), (&mut *patch, true), (&mut *delete, true)] {
                 if let (Some(operation), Some(scope)) = (operation, rule(path, acts).scope) {
                     add(operation, &OF_KEYS);
                     operation.security = Some(vec![SecurityRequirement::new(SCHEME, [scope.as_str()])]);
@@ -109,13 +131,18 @@ impl Modify for Problems {
             if let Some(delete) = delete {
                 add(delete, &OF_ALL);
             }
+            if let Some(patch) = patch {
+                add(patch, &OF_ALL);
+                add(patch, &OF_WRITES);
+            }
             if let Some(post) = post {
                 add(post, &OF_ALL);
                 add(post, &OF_WRITES);
                 // Where every field is optional, so is the body.
-                if let (Some(RefOr::T(body)), false) =
-                    (&mut post.request_body, path.ends_with("/update-address") || path == "/keys")
-                {
+                let needed = ["/update-address", "/jobs", "/api/tasks/start", "/keys"].iter().any(|end| path.ends_with(end))
+                    || path.starts_with("/api/queues")
+                    || path.starts_with("/api/activities");
+                if let (Some(RefOr::T(body)), false) = (&mut post.request_body, needed) {
                     body.required = Some(Required::False);
                 }
             }

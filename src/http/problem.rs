@@ -78,6 +78,17 @@ impl Problem {
         }
     }
 
+    /// The same of another group than orders: the words of orders become those of `group`.
+    pub fn renamed(self, group: &'static str, not_found: &'static str) -> Self {
+        match self.code.as_ref() {
+            "order_not_found" => Self { code: format!("{group}_not_found").into(), detail: not_found.into(), ..self },
+            code => match code.strip_prefix("order_") {
+                Some(rest) => Self { code: format!("{group}_{rest}").into(), ..self },
+                None => self,
+            },
+        }
+    }
+
     /// 422 with every fault.
     pub fn invalid(errors: Vec<Fault>) -> Self {
         let detail = match errors.as_slice() {

@@ -10,7 +10,7 @@ use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Responder, Rout
 
 use super::frame::{Meter, framed};
 use super::problem::Problem;
-use super::{audit, events, keys, openapi, orders, system, workflows};
+use super::{audit, events, jobs, keys, openapi, orders, queues, system, tasks, workflows};
 use crate::console;
 
 /// Patterns by the path they are known under, the busiest first: the router tries them in this order.
@@ -38,9 +38,24 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(post("/orders/{order_id}/retry", &[], orders::operate::retry))
         .service(post("/orders/{order_id}/pause", &[], orders::operate::pause))
         .service(post("/orders/{order_id}/resume", &[], orders::operate::resume))
+        .service(both("/jobs", jobs::list::list, jobs::start::start))
+        .service(get("/jobs/{job_id}", jobs::status::status))
+        .service(post("/jobs/{job_id}/cancel", &[], jobs::cancel::cancel))
+        .service(get("/api/tasks/types", tasks::types::types))
+        .service(post("/api/tasks/start", &[], tasks::start::start))
+        .service(get("/api/tasks", tasks::list::list))
+        .service(get("/api/tasks/{task_id}/history", tasks::history::history))
+        .service(post("/api/tasks/{task_id}/cancel", &[], tasks::cancel::cancel))
+        .service(get("/api/tasks/{task_id}", tasks::status::status))
         .service(get("/workflows/{id}/history", workflows::history))
         .service(get("/workflows/{id}", workflows::record))
         .service(get("/events", events::events))
+        .service(post("/api/queues/{queue}/poll", &[], queues::outside::poll))
+        .service(post("/api/activities/{token}/complete", &[], queues::outside::complete))
+        .service(post("/api/activities/{token}/fail", &[], queues::outside::fail))
+        .service(post("/api/activities/{token}/heartbeat", &[], queues::outside::heartbeat))
+        .service(get("/api/queues", queues::list))
+        .service(get_and_patch("/api/queues/{queue}", queues::show, queues::change))
         .service(get("/audit", audit::audit))
         .service(resource("/keys", "GET, HEAD, POST", [looking(keys::list), web::post().to(keys::create)]))
         .service(resource("/keys/{key_id}", "DELETE", [web::delete().to(keys::revoke)]))
@@ -60,7 +75,11 @@ pub fn configure(cfg: &mut ServiceConfig) {
 /// A documented path as the router's pattern: an order id may be empty, which is told as invalid and not as an
 /// unknown route, and other ids contain slashes.
 fn pattern(path: &str) -> String {
-    path.replace("{order_id}", "{order_id:[^/]*}").replace("{id}", "{id:.+}").replace("{file}", "{file:.*}")
+    path.replace("{order_id}", "{order_id:[^/]*}")
+        .replace("{job_id}", "{job_id:[^/]*}")
+        .replace("{task_id}", "{task_id:[^/]*}")
+        .replace("{id}", "{id:.+}")
+        .replace("{file}", "{file:.*}")
 }
 
 /// A route that is read; HEAD works where GET does.
@@ -107,6 +126,40 @@ where
     let resource = web::resource(patterns)
         .route(web::post().to(handler))
         .default_service(web::to(|| async { Err::<HttpResponse, _>(not_allowed("POST")) }));
+    framed(resource, Meter::new(path, Method::POST))
+}
+
+/// A resource that is read, and changed in part.
+fn get_and_patch<F, A, G, B>(path: &'static str, read: F, change: G) -> impl HttpServiceFactory
+where
+    F: Handler<A>,
+    A: FromRequest + 'static,
+    F::Output: Responder + 'static,
+    G: Handler<B>,
+    B: FromRequest + 'static,
+    G::Output: Responder + 'static,
+{
+    let resource = web::resource(pattern(path))
+        .route(web::route().guard(Any(Get()).or(Head())).to(read))
+        .route(web::patch().to(change))
+        .default_service(web::to(|| async { Err::<HttpResponse, _>(not_allowed("GET, HEAD, PATCH")) }));
+    framed(resource, Meter::new(path, Method::GET))
+}
+
+/// A route that is read and written to.
+fn both<F, A, G, B>(path: &'static str, read: F, write: G) -> impl HttpServiceFactory
+where
+    F: Handler<A>,
+    A: FromRequest + 'static,
+    F::Output: Responder + 'static,
+    G: Handler<B>,
+    B: FromRequest + 'static,
+    G::Output: Responder + 'static,
+{
+    let resource = web::resource(pattern(path))
+        .route(web::route().guard(Any(Get()).or(Head())).to(read))
+        .route(web::post().to(write))
+        .default_service(web::to(|| async { Err::<HttpResponse, _>(not_allowed("GET, HEAD, POST")) }));
     framed(resource, Meter::new(path, Method::POST))
 }
 

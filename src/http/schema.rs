@@ -9,6 +9,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
+mod work;
+pub use work::*;
+
 /// An address: one line, or named fields of at most 512 bytes.
 #[derive(ToSchema, Deserialize)]
 #[schema(example = json!({"street": "1 Main St", "city": "Berlin", "zip_code": "10115", "country": "DE"}))]
@@ -116,7 +119,8 @@ pub enum OrderState {
 
 #[derive(ToSchema, Deserialize)]
 pub struct ErrorView {
-    /// `validation`, `refused`, `unreachable`, `rate_limited`, `timeout`, `unknown_outcome`, `panic`, `error`
+    /// `validation`, `refused`, `unreachable`, `rate_limited`, `timeout`, `unknown_outcome`, `panic`, `error`,
+    /// `secrets_unreadable`
     pub kind: String,
     pub message: String,
     pub activity: String,

@@ -36,6 +36,8 @@ pub fn serve(options: ServerOptions, seat: Seat) -> io::Result<(Server, SocketAd
         .client_request_timeout(Duration::from_millis(options.head_timeout_ms))
         .client_disconnect_timeout(Duration::from_secs(1))
         .shutdown_timeout(options.shutdown_timeout_s)
+        // A client that goes away is not handed anything any more: an attempt given to a dead worker would wait for its lease.
+        .h1_allow_half_closed(false)
         .tcp_nodelay(true)
         .disable_signals()
         .bind(options.bind)?;

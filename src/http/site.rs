@@ -15,6 +15,8 @@ use super::problem::Problem;
 use crate::access::{Digest, Key};
 use crate::console::Console;
 use crate::runtime::{Engine, EngineError};
+use crate::secrets::{KeySource, Secrets};
+use crate::tasks::{self, TaskTypes};
 use crate::workflows::order::ReviewMode;
 
 /// Renders the metrics of the process as Prometheus text.
@@ -58,6 +60,10 @@ pub struct ServerOptions {
     /// How long a stopping server waits for requests under way.
     pub shutdown_timeout_s: u64,
     pub order: OrderDefaults,
+    /// The types of task that can be started.
+    pub tasks: Arc<TaskTypes>,
+    /// What their secrets are sealed with.
+    pub secrets: Secrets,
     /// Keys out of the configuration, beside those of the database.
     pub keys: Vec<Key>,
     /// Requests a second each key may make; `None`: any number.
@@ -84,6 +90,8 @@ impl Default for ServerOptions {
             streams_max: 256,
             shutdown_timeout_s: 10,
             order: OrderDefaults::default(),
+            tasks: Arc::new(tasks::builtin()),
+            secrets: Secrets::new(KeySource::File("ordain.key".into())),
             keys: Vec::new(),
             rate_limit_per_second: None,
             allowed_hosts: Vec::new(),

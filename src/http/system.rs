@@ -17,7 +17,7 @@ use super::query::Query;
 use super::schema::{Health, Root, Stats};
 use super::site::by;
 use crate::console;
-use crate::workflows::order;
+use crate::workflows::{job, order, task};
 
 /// How long the database may take to answer a readiness probe.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
@@ -68,8 +68,14 @@ pub async fn stats(req: HttpRequest, site: Data<Site>) -> Outcome {
     let mut kinds = by(site.deadline(), read).await?;
     let mut orders: BTreeMap<String, i64> = STATES.iter().map(|state| ((*state).to_owned(), 0)).collect();
     orders.extend(kinds.remove(order::KIND).unwrap_or_default());
-    let jobs = kinds.remove("job").unwrap_or_default();
-    let tasks = kinds.remove("task").unwrap_or_default();
+    let mut jobs: BTreeMap<String, i64> = job::STATES.iter().map(|state| ((*state).to_owned(), 0)).collect();
+    jobs.extend(kinds.remove(job::KIND).unwrap_or_default());
+    let mut tasks: BTreeMap<String, i64> = task::STATES.iter().map(|state| ((*state).to_owned(), 0)).collect();
+    for kind in engine.kinds_of(task::GROUP) {
+        for (state, n) in kinds.remove(kind).unwrap_or_default() {
+            *tasks.entry(state).or_default() += n;
+        }
+    }
     Ok(send(HttpResponse::Ok(), json!({"orders": orders, "jobs": jobs, "tasks": tasks}).to_string()))
 }
 
@@ -83,11 +89,14 @@ pub async fn policies(req: HttpRequest, site: Data<Site>) -> Outcome {
     Ok(send(HttpResponse::Ok(), site.engine()?.describe().to_string()))
 }
 
-const LINKS: [(&str, &str); 10] = [
+const LINKS: [(&str, &str); 13] = [
     ("docs", "/docs/"),
     ("openapi", "/openapi.json"),
     ("orders", "/orders"),
     ("events", "/events"),
+    ("jobs", "/jobs"),
+    ("tasks", "/api/tasks"),
+    ("queues", "/api/queues"),
     ("stats", "/stats"),
     ("keys", "/keys"),
     ("audit", "/audit"),

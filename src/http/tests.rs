@@ -256,6 +256,7 @@ async fn the_openapi_document_knows_every_route_and_every_route_is_there() {
         for method in item.as_object().unwrap().keys() {
             routes.push(format!("{} {path}", method.to_uppercase()));
             let filled = path.replace("{order_id}", "o-1").replace("{id}", "o-1/shipping/1");
+            let filled = filled.replace("{job_id}", "job-1").replace("{task_id}", "t-1");
             let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
             let reply = ask(TestRequest::default().method(method).uri(&filled)).await;
             assert!(!matches!(reply.status, 404 | 405), "{path}: {}", reply.status);
@@ -265,10 +266,27 @@ async fn the_openapi_document_knows_every_route_and_every_route_is_there() {
         routes,
         [
             "GET /",
+            "POST /api/activities/{token}/complete",
+            "POST /api/activities/{token}/fail",
+            "POST /api/activities/{token}/heartbeat",
+            "GET /api/queues",
+            "GET /api/queues/{queue}",
+            "PATCH /api/queues/{queue}",
+            "POST /api/queues/{queue}/poll",
+            "GET /api/tasks",
+            "POST /api/tasks/start",
+            "GET /api/tasks/types",
+            "GET /api/tasks/{task_id}",
+            "POST /api/tasks/{task_id}/cancel",
+            "GET /api/tasks/{task_id}/history",
             "GET /audit",
             "GET /docs",
             "GET /events",
             "GET /healthz",
+            "GET /jobs",
+            "POST /jobs",
+            "GET /jobs/{job_id}",
+            "POST /jobs/{job_id}/cancel",
             "GET /metrics",
             "GET /openapi.json",
             "GET /orders",

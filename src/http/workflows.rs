@@ -23,7 +23,7 @@ const ID_BYTES_MAX: usize = 512;
 )]
 pub async fn record(req: HttpRequest, site: Data<Site>) -> Outcome {
     let id = workflow_id(&req)?;
-    status::record(&req, &site, &id).await.map_err(renamed)
+    status::record(&req, &site, &id, None).await.map_err(renamed)
 }
 
 /// The history of a workflow
@@ -38,7 +38,7 @@ pub async fn record(req: HttpRequest, site: Data<Site>) -> Outcome {
 )]
 pub async fn history(req: HttpRequest, site: Data<Site>) -> Outcome {
     let id = workflow_id(&req)?;
-    history::page(&req, &site, &id, false).await.map_err(renamed)
+    history::page(&req, &site, &id, None).await.map_err(renamed)
 }
 
 /// The id of the path; each of its parts has the form of an order id.

@@ -12,6 +12,10 @@ impl<W: Workflow> Machine for Instance<W> {
         W::KIND
     }
 
+    fn group(&self) -> &'static str {
+        W::GROUP
+    }
+
     fn core(&self) -> &Core {
         &self.core
     }

@@ -176,6 +176,7 @@ impl<W: Workflow> Instance<W> {
             queue: run.queue.clone(),
             idempotency_key: run.key.clone(),
             timeout_ms: run.timeout_ms,
+            scheduled_at: run.scheduled_at,
             input: self.state.activity_input(activity),
             recovered,
         })

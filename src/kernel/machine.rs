@@ -63,6 +63,8 @@ pub struct ActivityCall {
     pub queue: Name,
     pub idempotency_key: String,
     pub timeout_ms: u64,
+    /// Since when this attempt waits to be made.
+    pub scheduled_at: Timestamp,
     pub input: Value,
     /// It was found on disk after a restart: the call may have been made before.
     pub recovered: bool,
@@ -129,6 +131,8 @@ pub struct CodecError {
 /// An instance of any kind.
 pub trait Machine: Debug + Send {
     fn kind(&self) -> &'static str;
+    /// See [`super::Workflow::GROUP`].
+    fn group(&self) -> &'static str;
     fn core(&self) -> &Core;
     /// Takes an input. On an error, and where the step is empty, the instance is unchanged in what is stored of it.
     ///

@@ -28,6 +28,7 @@ type RebornFn =
     fn(WorkflowId, RunId, Option<WorkflowId>, &FactRecord, Timestamp) -> Result<Option<Box<dyn Machine>>, CodecError>;
 
 struct Kind {
+    group: &'static str,
     start: StartFn,
     restore: RestoreFn,
     reborn: RebornFn,
@@ -43,6 +44,7 @@ impl Registry {
     /// Adds a kind.
     pub fn add<W: Workflow>(&mut self) -> &mut Self {
         let kind = Kind {
+            group: W::GROUP,
             start: |id, run_id, parent, input, cx| {
                 let (instance, step) = Instance::<W>::start(id, run_id, parent, input, cx)?;
                 Ok((Box::new(instance), step))
@@ -65,6 +67,11 @@ impl Registry {
     /// The names of all kinds.
     pub fn kinds(&self) -> impl Iterator<Item = &'static str> {
         self.kinds.keys().copied()
+    }
+
+    /// The kinds of a group; see [`Workflow::GROUP`].
+    pub fn kinds_of(&self, group: &str) -> Vec<&'static str> {
+        self.kinds.iter().filter(|(_, kind)| kind.group == group).map(|(name, _)| *name).collect()
     }
 
     pub(super) fn start(

@@ -122,6 +122,9 @@ pub enum ClockMode {
 pub trait Workflow: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + 'static {
     /// The name of the kind, as in `workflows.kind`.
     const KIND: &'static str;
+    /// What it counts as and is reached as from outside, where several kinds are one to people: every type of task is
+    /// a kind of its own, and a `task`.
+    const GROUP: &'static str = Self::KIND;
     /// The version its snapshots and facts are written in.
     const VERSION: u16 = 1;
     /// Facts of its own: past-tense names, written as `{"type", "data"}`.

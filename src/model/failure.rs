@@ -24,6 +24,8 @@ pub enum FailureKind {
     Panic,
     /// The activity's own code, or a worker, said that it failed.
     Error,
+    /// A secret it needs cannot be opened: the key it was sealed with is lost, or another. The call was not made.
+    SecretsUnreadable,
 }
 
 /// What the retry policy does with a kind of failure.
@@ -40,7 +42,7 @@ pub enum RetryClass {
 impl FailureKind {
     pub fn class(self) -> RetryClass {
         match self {
-            Self::Validation | Self::Refused => RetryClass::Never,
+            Self::Validation | Self::Refused | Self::SecretsUnreadable => RetryClass::Never,
             Self::Error => RetryClass::Limited,
             Self::Unreachable | Self::RateLimited | Self::Timeout | Self::UnknownOutcome | Self::Panic => {
                 RetryClass::UntilDeadline
@@ -68,6 +70,7 @@ impl FailureKind {
             Self::UnknownOutcome => "unknown_outcome",
             Self::Panic => "panic",
             Self::Error => "error",
+            Self::SecretsUnreadable => "secrets_unreadable",
         }
     }
 }
@@ -77,7 +80,7 @@ impl FailureKind {
 pub struct Failure {
     pub kind: FailureKind,
     pub message: String,
-    /// How long the other side asked us to wait, in ms.
+    /// How long the other side asked us to wait, in ms; 0: it asked us to, and did not say how long.
     pub retry_after_ms: Option<u64>,
 }
 

@@ -7,6 +7,7 @@ mod failure;
 mod id;
 mod money;
 mod payment;
+mod sealed;
 mod time;
 
 pub use address::Address;
@@ -14,6 +15,7 @@ pub use failure::{ErrorInfo, Failure, FailureKind, RetryClass};
 pub use id::{ID_BYTES_MAX, IdError, Key, OrderId, PaymentId, RunId, WorkflowId};
 pub use money::{Currency, Money, MoneyError, parse_amount};
 pub use payment::{PaymentRow, PaymentStatus};
+pub use sealed::{REDACTED, SEALED, redacted};
 pub use time::Timestamp;
 
 /// A short name of an activity, a timer or a signal: borrowed where it is a constant of ours.

@@ -4,13 +4,15 @@ use serde_json::Value;
 
 use crate::access::Owner;
 use crate::kernel::Rejection;
-use crate::model::{Name, PaymentId, WorkflowId};
+use crate::model::{Failure, Name, PaymentId, WorkflowId};
 use crate::store::{AuditEntry, StoreError};
 
 /// Something asked of one workflow.
 #[derive(Debug, Clone)]
 pub struct Command {
     pub id: WorkflowId,
+    /// The group of kinds it is asked of: a workflow of another group is not found under this id.
+    pub group: &'static str,
     pub action: Action,
     pub idempotency: Option<IdempotencyKey>,
     pub by: Caller,
@@ -44,9 +46,32 @@ pub enum Action {
         name: Name,
         payload: Value,
     },
+    /// An outside worker tells how an attempt has ended. `to`: the instance whose attempt it is, perhaps a child of the one
+    /// the command is for.
+    Report {
+        to: WorkflowId,
+        activity: Name,
+        attempt: u32,
+        outcome: Result<Value, Failure>,
+    },
     Pause,
     Resume,
     Retry,
+}
+
+impl Command {
+    /// Whether it is asked of workflows of this group. What an outside worker reports is of any: its token says whose.
+    pub(super) fn is_for(&self, group: &str) -> bool {
+        self.group == group || matches!(self.action, Action::Report { .. })
+    }
+
+    /// Which instance of the family it is for.
+    pub(super) fn to(&self) -> &WorkflowId {
+        match &self.action {
+            Action::Report { to, .. } => to,
+            _ => &self.id,
+        }
+    }
 }
 
 /// A client's key for its request, and a hash of that request.

@@ -1,7 +1,7 @@
 //! The door to the engine: what the faces (HTTP, tests, demos) call.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -17,8 +17,9 @@ use tokio::sync::{oneshot, watch};
 use super::command::{Answer, Command, EngineError, IdempotencyKey, Until};
 use super::life::{self, Life};
 use super::live::{document, passivated};
-use super::messages::{Ask, Pools, Query};
+use super::messages::{Ask, Pools, Query, Seen};
 use super::pool::Pool;
+use super::queue::{self, QueueChange, Signer};
 use super::readers::Readers;
 use super::shard::Shard;
 use super::shared::{Clock, Ids, Shared, SharedRef};
@@ -26,13 +27,13 @@ use super::timers::FarTimer;
 use super::{Options, journal, outcome};
 use crate::access::{KeyChange, Ring};
 use crate::activities::Activities;
-use crate::kernel::{Document, Family, Registry};
+use crate::kernel::{Document, Family, Machine, Registry};
 use crate::model::{Name, Timestamp, WorkflowId};
-use crate::store::{AuditEntry, Queries, Store, StoreError, StoredWorkflow};
+use crate::store::{AuditEntry, Queries, Store, StoreError, StoredQueue, StoredWorkflow};
 use crate::workflows::{order, shipping};
 
 /// The queue of activities whose own queue is not known.
-const DEFAULT_QUEUE: &str = "default";
+pub(super) const DEFAULT_QUEUE: &str = "default";
 
 /// Why an engine cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -46,15 +47,17 @@ pub enum StartError {
 /// A running engine. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 type Held = (JoinHandle<()>, Box<dyn Send>);
 
-struct Inner {
-    shared: SharedRef,
+pub(super) struct Inner {
+    pub(super) shared: SharedRef,
     shards: Vec<Addr<Shard>>,
-    pools: Vec<Addr<Pool>>,
+    pub(super) pools: BTreeMap<Name, Addr<Pool>>,
+    /// What operators changed of queues; held while a change is on its way to disk.
+    pub(super) changes: tokio::sync::Mutex<BTreeMap<Name, QueueChange>>,
     activities: Vec<String>,
     keys: Arc<Ring>,
     /// The id of the last event that is on disk.
@@ -75,7 +78,7 @@ impl Engine {
         activities: Activities,
         store: Store,
     ) -> Result<Self, StartError> {
-        let Store { journal, queries, next_key, api_keys, ownership, fence } = store;
+        let Store { journal, queries, api_keys, queues, secret, next_key, ownership, fence } = store;
         let keys = Arc::new(Ring::of(api_keys));
         // Every live actor has at most one unit on its way.
         let (committed, last_event) = watch::channel(journal.last_event());
@@ -89,6 +92,8 @@ impl Engine {
             running: AtomicUsize::new(0),
             committing: AtomicUsize::new(0),
             ready: AtomicBool::new(false),
+            recovered_at: AtomicI64::new(0),
+            signer: Signer::new(&secret),
             draining: AtomicBool::new(false),
             fence,
             stores: Arc::new(AtomicBool::new(true)),
@@ -112,8 +117,11 @@ impl Engine {
         let named = shared.options.queues.keys().cloned().map(Name::Owned);
         let names: BTreeSet<Name> =
             named.chain([Name::Borrowed(DEFAULT_QUEUE), order::QUEUE.into(), shipping::QUEUE.into()]).collect();
+        let changes: BTreeMap<Name, QueueChange> = queues.into_iter().filter_map(change_of).collect();
         let start_pool = |name: Name| {
-            let pool = Pool::new(name.clone(), activities.clone(), shared.clone(), doors.clone());
+            let configured = queue::of(&shared.options, &name);
+            let options = changes.get(&name).map_or_else(|| configured.clone(), |change| change.on(&configured));
+            let pool = Pool::new(name.clone(), options, activities.clone(), shared.clone(), doors.clone());
             (name, Pool::start_in_arbiter(&arbiter(), move |_| pool))
         };
         let pools: BTreeMap<Name, Addr<Pool>> = names.into_iter().map(start_pool).collect();
@@ -137,7 +145,8 @@ impl Engine {
         let inner = Inner {
             shared,
             shards,
-            pools: pools.into_values().collect(),
+            pools,
+            changes: tokio::sync::Mutex::new(changes),
             activities: activities.names().map(str::to_owned).collect(),
             keys,
             last_event,
@@ -184,7 +193,7 @@ impl Engine {
         }
     }
 
-    async fn ask(&self, command: Command) -> Result<Answer, EngineError> {
+    pub(super) async fn ask(&self, command: Command) -> Result<Answer, EngineError> {
         let shared = &self.inner.shared;
         if shared.is_draining() {
             return Err(EngineError::Draining);
@@ -201,7 +210,10 @@ impl Engine {
     }
 
     /// The answer that was given under a key before.
-    async fn first_answer(&self, key: &IdempotencyKey) -> Result<Option<Result<Answer, EngineError>>, EngineError> {
+    pub(super) async fn first_answer(
+        &self,
+        key: &IdempotencyKey,
+    ) -> Result<Option<Result<Answer, EngineError>>, EngineError> {
         let name = key.key.clone();
         let Some(stored) = self.read(move |q| q.answer(&name)).await? else { return Ok(None) };
         if stored.fingerprint != key.fingerprint {
@@ -218,49 +230,78 @@ impl Engine {
     /// # Errors
     /// [`EngineError`]
     pub async fn status(&self, id: &WorkflowId, wait: Option<(Until, Duration)>) -> Result<String, EngineError> {
-        let Some((until, limit)) = wait else { return Ok(self.look(id, None).await?.0) };
+        self.status_of(None, id, wait).await
+    }
+
+    /// The same of a workflow of a group alone; one of another group is not found.
+    ///
+    /// # Errors
+    /// [`EngineError`]
+    pub async fn status_of(
+        &self,
+        group: Option<&str>,
+        id: &WorkflowId,
+        wait: Option<(Until, Duration)>,
+    ) -> Result<String, EngineError> {
+        let Some((until, limit)) = wait else { return Ok(self.look(group, id, None).await?.document) };
         let (told, document) = oneshot::channel();
-        let (now, state, terminal) = self.look(id, Some((until.clone(), told))).await?;
-        if until.is_met(&state, terminal) {
-            return Ok(now);
+        let now = self.look(group, id, Some((until.clone(), told))).await?;
+        if until.is_met(now.state, now.terminal) {
+            return Ok(now.document);
         }
         match timeout(limit, document).await {
             Ok(Ok(document)) => Ok(document),
             // The time is over, or the shard went away: what is durable now is the answer.
-            Ok(Err(_)) | Err(_) => Ok(self.look(id, None).await?.0),
+            Ok(Err(_)) | Err(_) => Ok(self.look(group, id, None).await?.document),
         }
+    }
+
+    /// The kinds of workflow of a group.
+    pub fn kinds_of(&self, group: &str) -> Vec<&'static str> {
+        self.inner.shared.registry.kinds_of(group)
     }
 
     async fn look(
         &self,
+        group: Option<&str>,
         id: &WorkflowId,
         watch: Option<(Until, oneshot::Sender<String>)>,
-    ) -> Result<(String, String, bool), EngineError> {
+    ) -> Result<Seen, EngineError> {
         let shared = &self.inner.shared;
         let (reply, seen) = oneshot::channel();
         let query = Query { id: id.clone(), reply, watch };
         self.inner.shards[shared.shard_of(id)].try_send(query).map_err(refused)?;
+        let of_group = |seen: Seen| {
+            if group.is_none_or(|group| group == seen.group) { Ok(seen) } else { Err(EngineError::NotFound) }
+        };
         if let Ok(Some(seen)) = seen.await {
-            return Ok((seen.document, seen.state.to_owned(), seen.terminal));
+            return of_group(seen);
         }
         let id = id.clone();
         let rows = self.read(move |q| q.family(&id)).await?;
         let family = self.family(&rows)?;
         let root = &family.root().machine;
-        let text = document(&family, &passivated(&family)).map_err(corrupt)?;
-        Ok((text, root.state_name().to_owned(), root.is_terminal()))
+        let document = document(&family, &passivated(&family)).map_err(corrupt)?;
+        of_group(Seen { document, group: root.group(), state: root.state_name(), terminal: root.is_terminal() })
     }
 
-    fn family(&self, rows: &[StoredWorkflow]) -> Result<Family, EngineError> {
+    pub(super) fn family(&self, rows: &[StoredWorkflow]) -> Result<Family, EngineError> {
         let restored = super::restore(&self.inner.shared.registry, rows);
         restored.map_err(corrupt)?.ok_or(EngineError::NotFound)
     }
 
-    /// The durable record of a workflow alone, read from SQL; `seq`: as it was after that fact.
+    /// The durable record of a workflow alone, read from SQL; `seq`: as it was after that fact. `group`: the group of
+    /// kinds it must belong to.
     ///
     /// # Errors
     /// [`EngineError::NotFound`] also where there is no such `seq`; else [`EngineError`].
-    pub async fn record(&self, id: &WorkflowId, seq: Option<u64>) -> Result<Document, EngineError> {
+    pub async fn record(
+        &self,
+        group: Option<&str>,
+        id: &WorkflowId,
+        seq: Option<u64>,
+    ) -> Result<Document, EngineError> {
+        let of_group = |machine: &dyn Machine| group.is_none_or(|group| group == machine.group());
         let wanted = id.clone();
         let Some(seq) = seq else {
             // A child stands alone; a root is shown with what is known of its open children.
@@ -269,7 +310,11 @@ impl Engine {
             } else {
                 self.read(move |q| q.workflow(&wanted)).await?.into_iter().collect()
             };
-            return self.family(&rows)?.document(None).map_err(corrupt);
+            let family = self.family(&rows)?;
+            if !of_group(family.root().machine.as_ref()) {
+                return Err(EngineError::NotFound);
+            }
+            return family.document(None).map_err(corrupt);
         };
         let read = move |q: &dyn Queries| {
             let row = q.workflow(&wanted)?;
@@ -283,6 +328,9 @@ impl Engine {
         let facts = facts.iter().map(|f| (&f.fact, f.at));
         let registry = &self.inner.shared.registry;
         let machine = registry.fold(&row.kind, &row.id, row.run_id, row.parent, facts).map_err(corrupt)?;
+        if !of_group(machine.as_ref()) {
+            return Err(EngineError::NotFound);
+        }
         machine.document(&[], None).map_err(corrupt)
     }
 
@@ -405,7 +453,7 @@ impl Engine {
             quiet = if busy == 0 { quiet + 1 } else { 0 };
             sleep(Duration::from_millis(10)).await;
         }
-        for pool in &self.inner.pools {
+        for pool in self.inner.pools.values() {
             pool.do_send(super::pool::Stop);
         }
         shared.journal.stop();
@@ -426,8 +474,19 @@ impl Engine {
     }
 }
 
-/// A shard's mailbox is full, or it is gone.
-fn refused<T>(error: SendError<T>) -> EngineError {
+/// One that cannot be read is left out: the queue runs as it is configured.
+fn change_of(stored: StoredQueue) -> Option<(Name, QueueChange)> {
+    match serde_json::from_str(&stored.change) {
+        Ok(change) => Some((Name::Owned(stored.name), change)),
+        Err(error) => {
+            tracing::error!(queue = stored.name, %error, "what was changed of a queue cannot be read");
+            None
+        }
+    }
+}
+
+/// A mailbox is full, or its actor is gone.
+pub(super) fn refused<T>(error: SendError<T>) -> EngineError {
     match error {
         SendError::Full(_) => EngineError::Overloaded { what: "requests", retry_after_s: 1 },
         SendError::Closed(_) => EngineError::Draining,

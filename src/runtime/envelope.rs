@@ -2,7 +2,7 @@
 
 use tokio::sync::oneshot;
 
-use super::command::{Answer, Command, EngineError};
+use super::command::{Action, Answer, Command, EngineError};
 use crate::kernel::Input;
 use crate::model::WorkflowId;
 
@@ -22,6 +22,12 @@ pub(super) enum Work {
 }
 
 impl Envelope {
+    /// Whether somebody waits for the status document. A worker that reports a result only wants to know it taken.
+    pub fn wants_document(&self) -> bool {
+        let report = matches!(&self.work, Work::Command(command) if matches!(command.action, Action::Report { .. }));
+        self.reply.is_some() && !report
+    }
+
     /// Answers whoever waits.
     pub fn answer(self, result: Result<Answer, EngineError>) {
         if let Some(reply) = self.reply {

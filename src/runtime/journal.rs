@@ -13,7 +13,7 @@ use tokio::sync::{oneshot, watch};
 use super::messages::Acks;
 use crate::access::{KeyChange, Ring};
 use crate::model::{Timestamp, WorkflowId};
-use crate::store::{AuditEntry, Fence, Journal, StoreError, Unit, Verdict};
+use crate::store::{AuditEntry, Fence, Journal, StoreError, StoredQueue, Unit, Verdict};
 
 /// Between two words about the same outage.
 const SAY_AGAIN_AFTER: Duration = Duration::from_secs(10);
@@ -52,6 +52,7 @@ enum Order {
     /// An entry of the audit that no transition carries.
     Note(Box<AuditEntry>),
     Forget(Timestamp),
+    PutQueue(StoredQueue, oneshot::Sender<Result<(), StoreError>>),
     Stop,
 }
 
@@ -90,6 +91,14 @@ impl JournalDoor {
     pub fn forget_answers(&self, before: Timestamp) {
         // If the queue is full this can wait for the next time.
         let _full = self.queue.try_send(Order::Forget(before));
+    }
+
+    /// Keeps a change of a queue; told when it is on disk, or dropped where the writer does not take it.
+    pub fn put_queue(&self, queue: StoredQueue) -> oneshot::Receiver<Result<(), StoreError>> {
+        let (done, kept) = oneshot::channel();
+        // What is not taken is dropped with its sender, which tells whoever waits.
+        let _full = self.queue.try_send(Order::PutQueue(queue, done));
+        kept
     }
 
     pub fn stop(&self) {
@@ -176,6 +185,10 @@ impl Writer {
                         notes.push(Unit { audit: Some(entry), ..Unit::default() });
                     }
                     Order::Forget(before) => forget = Some(before),
+                    Order::PutQueue(queue, done) => {
+                        // Whoever asked may have gone; it is kept all the same.
+                        let _gone = done.send(self.journal.put_queue(&queue));
+                    }
                     Order::Stop => stop = true,
                 }
                 if batch.len() + notes.len() + changes.len() < self.batch_max && !stop {

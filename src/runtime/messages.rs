@@ -124,6 +124,7 @@ pub(super) struct Rest;
 /// What a look shows.
 pub(super) struct Seen {
     pub document: String,
+    pub group: &'static str,
     pub state: &'static str,
     pub terminal: bool,
 }

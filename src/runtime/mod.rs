@@ -16,6 +16,8 @@ mod metrics;
 mod options;
 mod outcome;
 mod pool;
+mod queue;
+mod queues;
 mod readers;
 mod shard;
 mod shared;
@@ -25,7 +27,9 @@ pub use command::{Action, Answer, Caller, Command, EngineError, IdempotencyKey, 
 pub use engine::{Engine, StartError};
 pub use life::{Life, Passage};
 pub use metrics::describe as describe_metrics;
-pub use options::{Options, QueueOptions};
+pub use options::Options;
+pub use queue::{CONCURRENCY_MAX, HeldLease, QueueChange, QueueOptions, QueueView, RateLimit};
+pub use queues::{Beaten, LeasedCall, PollRequest, Report, WAIT_MS_MAX};
 
 use crate::kernel::{Family, Member, Registry, RestoreError};
 use crate::store::StoredWorkflow;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::queue::QueueOptions;
 use crate::kernel::Policies;
 
 #[derive(Debug, Clone)]
@@ -31,20 +32,6 @@ pub struct Options {
     pub queues: BTreeMap<String, QueueOptions>,
 }
 
-#[derive(Debug, Clone)]
-pub struct QueueOptions {
-    /// Calls under way at once.
-    pub concurrency: usize,
-    /// Calls waiting in memory; what is beyond it waits in SQL.
-    pub window: usize,
-}
-
-impl Default for QueueOptions {
-    fn default() -> Self {
-        Self { concurrency: 512, window: 4_096 }
-    }
-}
-
 impl Default for Options {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -63,9 +50,4 @@ impl Default for Options {
             queues: BTreeMap::new(),
         }
     }
-}
-
-/// The limits of one queue.
-pub(super) fn queue(options: &Options, name: &str) -> QueueOptions {
-    options.queues.get(name).cloned().unwrap_or_default()
 }

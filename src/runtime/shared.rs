@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Options;
 use super::journal::JournalDoor;
+use super::queue::Signer;
 use super::readers::Readers;
 use crate::kernel::{Cx, IdSource, Registry, mix, seed};
 use crate::model::{Key, RunId, Timestamp};
@@ -29,6 +30,10 @@ pub(super) struct Shared {
     /// Whether the database took the last write.
     pub stores: Arc<AtomicBool>,
     pub ready: AtomicBool,
+    /// When recovery had handed out all calls that were outstanding, in ms; 0 until then.
+    pub recovered_at: AtomicI64,
+    /// Signs what outside workers show.
+    pub signer: Signer,
     pub draining: AtomicBool,
     /// The deepest mailbox seen.
     pub mailbox_high: AtomicUsize,

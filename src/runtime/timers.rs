@@ -54,6 +54,7 @@ pub(super) async fn run(shared: SharedRef, shards: Vec<Addr<Shard>>) {
     let began = std::time::Instant::now();
     let mut horizon = Timestamp(-1);
     horizon = look(&shared, &shards, horizon).await;
+    shared.recovered_at.store(shared.now().0, Ordering::Release);
     shared.ready.store(true, Ordering::Release);
     tracing::info!(ms = began.elapsed().as_millis() as u64, "recovery is done");
     let mut forget_at = shared.now();

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use crate::kernel::{Commit, Cx, Family, IdSource, Input, Policies, Registry, Stepped};
 use crate::model::{Key, OrderId, RunId, Timestamp, WorkflowId};
 use crate::store::{
-    Conflict, EventsOf, OrderFilter, Sort, SortField, Store, StoreError, StoredAnswer, StoredEvent, Unit, Verdict,
+    Conflict, EventsOf, KindFilter, OrderFilter, Sort, SortField, Store, StoreError, StoredAnswer, StoredEvent,
+    StoredQueue, Unit, Verdict,
 };
 use crate::workflows;
 
@@ -99,10 +100,55 @@ pub fn suite(open: &dyn Fn(&str) -> Store) {
     what_is_stored_survives_reopening_and_keys_go_on(open);
     families_are_due_in_order_and_page_by_page(open("due"));
     lists_page_without_loss_or_repetition(open("lists"));
+    lists_by_kind_are_newest_first_and_leave_out_all_others(open("kinds"));
     a_transition_is_stored_once(open("once"));
     answers_are_kept_and_forgotten(open("answers"));
     events_are_numbered_without_gaps_over_all_histories(open);
     a_batch_of_many_orders_is_counted_right(open("several"));
+    what_is_outstanding_is_told_by_queue(open("outstanding"));
+    what_was_changed_of_queues_and_the_secret_survive(open);
+}
+
+fn what_is_outstanding_is_told_by_queue(mut store: Store) {
+    let maker = Maker::new(store.next_key);
+    assert_eq!(store.queries.outstanding().unwrap(), []);
+    let mut oldest = BTreeMap::new();
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for (n, steps) in [0, 2, 4, 4, 5, 20].into_iter().enumerate() {
+        let (mut family, first) = maker.start(&format!("o-{n}"), &format!("p-{n}"));
+        store.journal.append(&[first]).unwrap();
+        for _ in 0..steps {
+            if !family.root().machine.is_terminal() {
+                let (next, unit) = maker.advance(&family);
+                store.journal.append(&[unit]).unwrap();
+                family = next;
+            }
+        }
+        for call in family.outstanding() {
+            *counts.entry(call.queue.to_string()).or_default() += 1;
+            let first = oldest.entry(call.queue.to_string()).or_insert(call.scheduled_at);
+            *first = (*first).min(call.scheduled_at);
+        }
+    }
+    assert!(counts.len() > 1, "{counts:?}");
+    let loads = store.queries.outstanding().unwrap();
+    assert_eq!(loads.iter().map(|load| (load.queue.clone(), load.calls)).collect::<BTreeMap<_, _>>(), counts);
+    assert_eq!(loads.into_iter().map(|load| (load.queue, load.oldest)).collect::<BTreeMap<_, _>>(), oldest);
+}
+
+fn what_was_changed_of_queues_and_the_secret_survive(open: &dyn Fn(&str) -> Store) {
+    let queue = |name: &str, change: &str| StoredQueue { name: name.to_owned(), change: change.to_owned() };
+    let mut store = open("queues");
+    let secret = store.secret.clone();
+    assert!(secret.len() >= 32 && store.queues.is_empty());
+    for kept in [queue("b", "{}"), queue("a", "{\"paused\":true}"), queue("b", "{\"paused\":false}")] {
+        store.journal.put_queue(&kept).unwrap();
+    }
+    drop(store);
+    let store = open("queues");
+    assert_eq!(store.queues, [queue("a", "{\"paused\":true}"), queue("b", "{\"paused\":false}")]);
+    assert_eq!(store.secret, secret);
+    assert_ne!(open("another").secret, secret);
 }
 
 fn a_whole_life_is_read_back_as_it_was_written(mut store: Store) {
@@ -282,6 +328,44 @@ fn lists_page_without_loss_or_repetition(mut store: Store) {
     assert_eq!(found(with("shop", "other")), 0);
     assert_eq!(found(OrderFilter { q: Some("%".to_owned()), ..OrderFilter::default() }), 0, "not a wildcard");
     assert_eq!(found(OrderFilter { q: Some("O-0".to_owned()), ..OrderFilter::default() }), 10);
+}
+
+fn lists_by_kind_are_newest_first_and_leave_out_all_others(mut store: Store) {
+    let maker = Maker::new(store.next_key);
+    let mut jobs = Vec::new();
+    for n in 0..9 {
+        let (_, order) = maker.start(&format!("o-{n}"), &format!("p-{n}"));
+        let job = format!("job-{n}");
+        let input = json!({"job_id": job, "numbers": ["1"], "fingerprint": "f"});
+        let (family, started) = Family::start("job", id(&job), &input, &maker.cx()).unwrap();
+        store.journal.append(&[order, unit(started)]).unwrap();
+        if n % 3 == 0 {
+            let cancel = Input::Signal { name: "cancel".into(), payload: Value::Null };
+            let (_, cancelled) = maker.step(&family, &id(&job), &cancel);
+            store.journal.append(&[cancelled]).unwrap();
+        }
+        jobs.insert(0, job);
+    }
+    let all = |kinds: &[&'static str], states: &[&str], limit| {
+        let (mut found, mut before) = (Vec::new(), None);
+        loop {
+            let states = states.iter().map(|s| (*s).to_owned()).collect();
+            let filter = KindFilter { kinds: kinds.to_vec(), owner: None, states, before, limit };
+            let page = store.queries.of_kinds(&filter).unwrap();
+            assert!(page.families.len() <= limit);
+            found.extend(page.families.iter().map(|family| family[0].id.as_str().to_owned()));
+            match page.next {
+                Some(next) => before = Some(next),
+                None => return found,
+            }
+        }
+    };
+    for limit in [1, 2, 3, 9, 100] {
+        assert_eq!(all(&["job"], &[], limit), jobs);
+        assert_eq!(all(&["none", "job"], &[], limit), jobs);
+        assert_eq!(all(&["job"], &["cancelled", "failed"], limit), ["job-6", "job-3", "job-0"]);
+    }
+    assert_eq!(all(&["none"], &[], 5).len() + all(&[], &[], 5).len(), 0);
 }
 
 fn a_transition_is_stored_once(mut store: Store) {

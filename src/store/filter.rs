@@ -70,6 +70,28 @@ pub struct Cursor {
     pub key: Key,
 }
 
+/// Which workflows of some kinds to list, newest first; children are left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KindFilter {
+    pub kinds: Vec<&'static str>,
+    /// Only this owner's; `None`: everybody's.
+    pub owner: Option<Owner>,
+    /// States to show; empty: all.
+    pub states: Vec<String>,
+    /// Only those older than this one: the last of the page before.
+    pub before: Option<Key>,
+    /// Rows on a page, from 1.
+    pub limit: usize,
+}
+
+/// A page of workflows, each with its open children behind it.
+#[derive(Debug, Clone, Default)]
+pub struct KindPage {
+    pub families: Vec<Vec<StoredWorkflow>>,
+    /// What the next page is before; `None`: this was the last.
+    pub next: Option<Key>,
+}
+
 /// A page of orders; each with its open children behind it.
 #[derive(Debug, Clone, Default)]
 pub struct Page {

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use audit::{AuditEntry, AuditFilter, StoredAudit};
 pub use fence::Fence;
-pub use filter::{Cursor, OrderFilter, Page, Sort, SortField};
+pub use filter::{Cursor, KindFilter, KindPage, OrderFilter, Page, Sort, SortField};
 pub use sql::Any;
 pub use sqlite::backup;
 pub use version::SchemaVersions;
@@ -118,6 +118,29 @@ pub trait Journal: Send {
 
     /// The running number of the last event that was committed; 0 where there is none.
     fn last_event(&self) -> u64;
+
+    /// Keeps what an operator changed of a queue, in place of what was kept of it; durable on return.
+    ///
+    /// # Errors
+    /// [`StoreError`]: it is not kept.
+    fn put_queue(&mut self, queue: &StoredQueue) -> Result<(), StoreError>;
+}
+
+/// What an operator changed of a task queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredQueue {
+    pub name: String,
+    /// The change as JSON; the host's to read.
+    pub change: String,
+}
+
+/// Calls of a queue that are on disk without a result: those under way and those that wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueLoad {
+    pub queue: String,
+    pub calls: usize,
+    /// When the oldest of them was scheduled.
+    pub oldest: Timestamp,
 }
 
 /// One instance as it is stored.
@@ -236,6 +259,12 @@ pub trait Queries: Send + Sync {
     /// [`StoreError`] where the database is not available.
     fn orders(&self, filter: &OrderFilter) -> Result<Page, StoreError>;
 
+    /// A page of workflows by kind.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is not available.
+    fn of_kinds(&self, filter: &KindFilter) -> Result<KindPage, StoreError>;
+
     /// How many instances there are, by kind and state; exactly what counting the rows gives.
     ///
     /// # Errors
@@ -290,6 +319,25 @@ pub trait Queries: Send + Sync {
     /// [`StoreError`] where the database is not available.
     fn payment(&self, order: &WorkflowId) -> Result<Option<StoredPayment>, StoreError>;
 
+    /// What operators changed of queues.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is not available.
+    fn queues(&self) -> Result<Vec<StoredQueue>, StoreError>;
+
+    /// A text that only this database knows, to sign with; it stays the same as long as the database is there.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is not available.
+    fn secret(&self) -> Result<String, StoreError>;
+
+    /// The calls outstanding of each queue, out of the instances that are due at once. Reads each of their snapshots: for
+    /// a look, not for the hot path.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is not available.
+    fn outstanding(&self) -> Result<Vec<QueueLoad>, StoreError>;
+
     /// Instances with a key greater than `after`, by key; for checks that read everything.
     ///
     /// # Errors
@@ -301,6 +349,10 @@ pub trait Queries: Send + Sync {
 pub struct Store {
     pub journal: Box<dyn Journal>,
     pub queries: Arc<dyn Queries>,
+    /// What operators changed of queues.
+    pub queues: Vec<StoredQueue>,
+    /// A text that only this database knows, to sign with; it stays the same as long as the database is there.
+    pub secret: String,
     /// The first key that is free.
     pub next_key: Key,
     /// The API keys as they are now, revoked ones included.

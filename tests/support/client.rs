@@ -43,7 +43,7 @@ pub fn request(
     headers: &[(&str, &str)],
     body: Option<&Value>,
 ) -> io::Result<Response> {
-    let body = body.map(|json| ("application/json", json.to_string()));
+    let body = body.map(|json| ("application/json", json.to_string().into_bytes()));
     send(address, method, path, headers, body)
 }
 
@@ -68,9 +68,23 @@ pub fn form_with(
     let encode = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
     let pairs: Vec<String> = fields.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
     let origin = format!("http://{address}");
-    let body = ("application/x-www-form-urlencoded", pairs.join("&"));
+    let body = ("application/x-www-form-urlencoded", pairs.join("&").into_bytes());
     let headers: Vec<_> = [("origin", origin.as_str()), ("accept", "text/html")].iter().chain(more).copied().collect();
     send(address, "POST", path, &headers, Some(body))
+}
+
+/// The same with a body as it is, number by number.
+///
+/// # Errors
+/// As [`request`].
+pub fn raw(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> io::Result<Response> {
+    send(address, method, path, headers, Some(("application/json", body.to_vec())))
 }
 
 fn send(
@@ -78,7 +92,7 @@ fn send(
     method: &str,
     path: &str,
     headers: &[(&str, &str)],
-    body: Option<(&str, String)>,
+    body: Option<(&str, Vec<u8>)>,
 ) -> io::Result<Response> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
     stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
@@ -93,8 +107,8 @@ fn send(
         text += "content-length: 0\r\n";
     }
     text += "\r\n";
-    text += body.as_ref().map_or("", |(_, body)| body.as_str());
     stream.write_all(text.as_bytes())?;
+    stream.write_all(body.as_ref().map_or(&[], |(_, body)| body.as_slice()))?;
     let (mut bytes, mut chunk) = (Vec::new(), [0; 65_536]);
     loop {
         let n = stream.read(&mut chunk)?;

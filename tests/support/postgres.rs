@@ -36,7 +36,7 @@ pub fn cluster() -> Option<Arc<Cluster>> {
         return Some(cluster);
     }
     let Some(binaries) = binaries().or_else(install) else {
-        assert!(std::env::var_os("ORDAIN_TEST_POSTGRES").is_none(), "PostgreSQL is required, and not installed");
+        assert!(std::env::var_os("POSTGRES_REQUIRED").is_none(), "PostgreSQL is required, and not installed");
         // Past the harness, which keeps what a passing test prints.
         let _ = writeln!(std::io::stderr(), "\nSKIPPED: a test on PostgreSQL, which is not installed");
         return None;

@@ -61,7 +61,17 @@ pub struct Server {
     database_url: String,
     /// Where the database is in one.
     cluster: Option<Arc<Cluster>>,
+    /// The ignored test of this program that is the server, where the binary is not.
+    played_by: Option<&'static str>,
 }
+
+/// The arguments of a server that a test plays, the program's name first.
+pub fn played_arguments() -> Vec<String> {
+    let arguments = std::env::var(PLAYED).expect("a server's arguments");
+    std::iter::once("ordain").chain(arguments.split('\n')).map(str::to_owned).collect()
+}
+
+const PLAYED: &str = "TEST_SERVER_ARGUMENTS";
 
 /// Whether this test program runs its suite on PostgreSQL: its name ends so.
 pub fn on_postgres() -> bool {
@@ -78,6 +88,21 @@ impl Server {
             None => format!("sqlite://{}", folder.path().join("ordain.db").display()),
         };
         Self::start_on(folder, database_url, cluster, args, env)
+    }
+
+    /// The same, of a server that an ignored test of this very program plays, by [`played_arguments`].
+    pub fn played(by: &'static str, args: &[&str], env: Vec<(String, String)>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database_url = format!("sqlite://{}", folder.path().join("ordain.db").display());
+        let mut server = Self::new(folder, database_url, None, args, env);
+        server.played_by = Some(by);
+        server.restart();
+        server
+    }
+
+    /// Another environment, from its next start on.
+    pub fn set_env(&mut self, env: Vec<(String, String)>) {
+        self.env = env;
     }
 
     /// The same on a database that is there.
@@ -126,6 +151,7 @@ impl Server {
             env,
             database_url,
             cluster,
+            played_by: None,
         }
     }
 
@@ -154,10 +180,13 @@ impl Server {
 
     fn spawn(&self) -> Child {
         let log = File::options().create(true).append(true).open(self.log_file()).unwrap();
-        self.command("serve")
-            .args(["--bind", &self.line.address().to_string(), "--database-url", self.database_url()])
-            .args(["--log-level", "warn"])
-            .args(&self.args)
+        let mut args = vec!["--bind".to_owned(), self.line.address().to_string()];
+        args.extend(["--database-url".to_owned(), self.database_url.clone()]);
+        if !self.args.iter().any(|arg| arg == "--log-level") {
+            args.extend(["--log-level", "warn"].map(str::to_owned));
+        }
+        args.extend(self.args.iter().cloned());
+        self.command("serve", &args)
             .envs(self.env.iter().cloned())
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
@@ -167,9 +196,22 @@ impl Server {
     }
 
     /// A command of the same binary. Nothing of the environment of the test, or of its folder, takes part.
-    fn command(&self, name: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ordain"));
-        command.arg(name).env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+    fn command(&self, name: &str, args: &[String]) -> Command {
+        let mut command = match self.played_by {
+            Some(test) => {
+                let mut command = Command::new(std::env::current_exe().unwrap());
+                command.args([test, "--exact", "--ignored", "--nocapture"]);
+                command
+            }
+            None => {
+                let mut command = Command::new(env!("CARGO_BIN_EXE_ordain"));
+                command.arg(name).args(args);
+                command
+            }
+        };
+        command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        command
+            .env(PLAYED, std::iter::once(name).chain(args.iter().map(String::as_str)).collect::<Vec<_>>().join("\n"));
         command.current_dir(self.folder.path());
         command
     }
@@ -251,7 +293,7 @@ impl Server {
 
     /// `ordain verify` of its database.
     pub fn verify(&self) -> Output {
-        self.command("verify").args(["--database-url", self.database_url()]).output().unwrap()
+        self.command("verify", &["--database-url".to_owned(), self.database_url.clone()]).output().unwrap()
     }
 
     /// # Panics
@@ -264,6 +306,20 @@ impl Server {
     /// If there is no whole answer.
     pub fn post(&self, path: &str, body: Option<&Value>) -> Response {
         self.line.post(path, body).unwrap_or_else(|e| panic!("POST {path}: {e}\n{}", self.log()))
+    }
+
+    /// # Panics
+    /// If there is no whole answer.
+    pub fn patch(&self, path: &str, body: &Value) -> Response {
+        let answer = client::request(self.line.address(), "PATCH", path, &[], Some(body));
+        answer.unwrap_or_else(|e| panic!("PATCH {path}: {e}\n{}", self.log()))
+    }
+
+    /// A command of the same binary that talks to this server.
+    pub fn ordain(&self, name: &str) -> Command {
+        let mut command = self.command(name, &[]);
+        command.env("ORDAIN_URL", self.url());
+        command
     }
 
     /// The whole history of a workflow, page by page. `path`: `/orders/o-1` or `/workflows/o-1/shipping/1`.

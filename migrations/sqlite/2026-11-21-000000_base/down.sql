@@ -1,6 +1,8 @@
 DROP VIEW events;
 DROP VIEW shipments;
 DROP VIEW orders;
+DROP TABLE secrets;
+DROP TABLE queues;
 DROP TABLE owner;
 DROP TABLE audit;
 DROP TABLE api_keys;

@@ -108,6 +108,18 @@ CREATE TABLE owner (
 );
 INSERT INTO owner (id, epoch) VALUES (1, 0);
 
+-- What operators changed of task queues while they ran, as JSON; it stands above the configuration.
+CREATE TABLE queues (
+    name   TEXT PRIMARY KEY NOT NULL,
+    change TEXT NOT NULL
+);
+
+-- What only this database knows: the key under which lease tokens are signed.
+CREATE TABLE secrets (
+    name  TEXT PRIMARY KEY NOT NULL,
+    value TEXT NOT NULL
+);
+
 -- For people.
 CREATE VIEW orders AS
 SELECT w.id,

@@ -54,7 +54,9 @@ impl Visit {
             // No order is this owner's: owners have names.
             Asker::Nobody => Some("".into()),
         };
-        let order = req.match_info().get("order_id").and_then(|id| OrderId::parse(id).ok()).map(|id| id.workflow());
+        let of_path = |name: &&str| req.match_info().get(name);
+        let id = ["order_id", "job_id", "task_id"].iter().find_map(of_path);
+        let order = id.and_then(|id| OrderId::parse(id).ok()).map(|id| id.workflow());
         let remote = req.peer_addr().map(|address| address.ip());
         Self { asker, owner, route, method: req.method().clone(), order, remote, reason: RefCell::default(), action: Cell::new(None) }
     }
@@ -107,9 +109,9 @@ impl Visit {
         Caller { owner: self.owner.clone(), audit: Some(Box::new(self.entry(status))) }
     }
 
-    /// The same for another order than that of the path.
-    pub fn caller_for(&self, order: &OrderId, status: u16) -> Caller {
-        let entry = AuditEntry { order: Some(order.workflow()), ..self.entry(status) };
+    /// The same for another workflow than that of the path.
+    pub fn caller_for(&self, id: &WorkflowId, status: u16) -> Caller {
+        let entry = AuditEntry { order: Some(id.clone()), ..self.entry(status) };
         Caller { owner: self.owner.clone(), audit: Some(Box::new(entry)) }
     }
 

@@ -34,6 +34,10 @@ impl Faults {
         }
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// `value`, if there is no fault.
     ///
     /// # Errors

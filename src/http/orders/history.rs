@@ -11,9 +11,10 @@ use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::schema::OrderHistory;
 use crate::http::site::by;
-use crate::model::WorkflowId;
+use crate::model::{WorkflowId, redacted};
 use crate::runtime::EngineError;
 use crate::store::StoredFact;
+use crate::workflows::{order, task};
 
 pub const LIMIT: usize = 1_000;
 pub const LIMIT_MAX: usize = 10_000;
@@ -23,6 +24,8 @@ pub const LIMIT_MAX: usize = 10_000;
 struct Page<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     order_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     workflow_id: Option<&'a str>,
     events: Vec<StoredFact>,
@@ -41,11 +44,12 @@ struct Page<'a> {
 )]
 pub async fn history(req: HttpRequest, site: Data<Site>) -> Outcome {
     let order_id = order_id(&req)?;
-    page(&req, &site, &order_id.workflow(), true).await
+    page(&req, &site, &order_id.workflow(), Some(order::KIND)).await
 }
 
 /// Sends a page of the history of any workflow.
-pub async fn page(req: &HttpRequest, site: &Site, id: &WorkflowId, is_order: bool) -> Outcome {
+/// `group`: the group of kinds it must belong to, and the name its id goes by; `None`: any.
+pub async fn page(req: &HttpRequest, site: &Site, id: &WorkflowId, group: Option<&str>) -> Outcome {
     let mut query = Query::read(req.query_string());
     let after = query.take_as("after", "must be a whole number from 0", |text| {
         text.parse::<u64>().ok().filter(|seq| i64::try_from(*seq).is_ok())
@@ -58,14 +62,25 @@ pub async fn page(req: &HttpRequest, site: &Site, id: &WorkflowId, is_order: boo
     let wanted = id.clone();
     // One more than asked for tells whether there is a next page.
     let engine = site.engine()?;
-    let read = engine.read(move |queries| queries.history(&wanted, after, limit + 1));
     Visit::of(req).check(site, id, site.deadline()).await?;
+    let kinds = group.map(|group| engine.kinds_of(group));
+    let read = engine.read(move |queries| {
+        if let Some(kinds) = kinds {
+            let kind = queries.workflow(&wanted)?.map(|row| row.kind);
+            if !kind.is_some_and(|kind| kinds.contains(&kind.as_str())) {
+                return Ok(None);
+            }
+        }
+        queries.history(&wanted, after, limit + 1)
+    });
     let facts = by(site.deadline(), read).await?;
     let mut events = facts.ok_or(EngineError::NotFound)?;
     let more = events.len() > limit;
     events.truncate(limit);
     let next_after = if more { events.last().map(|fact| fact.seq) } else { None };
-    let (order_id, workflow_id) = if is_order { (Some(id.as_str()), None) } else { (None, Some(id.as_str())) };
-    let json = serde_json::to_string(&Page { order_id, workflow_id, events, next_after });
-    Ok(send(HttpResponse::Ok(), json.map_err(|_| Problem::internal())?))
+    let named = |wanted| (group == wanted).then_some(id.as_str());
+    let (order_id, task_id, workflow_id) = (named(Some(order::KIND)), named(Some(task::GROUP)), named(None));
+    let json = serde_json::to_string(&Page { order_id, task_id, workflow_id, events, next_after });
+    let json = json.map_err(|_| Problem::internal())?;
+    Ok(send(HttpResponse::Ok(), redacted(&json).into_owned()))
 }

@@ -101,7 +101,7 @@ pub fn filter(mut query: Query) -> Result<OrderFilter, Vec<Fault>> {
     })
 }
 
-const KINDS: [FailureKind; 8] = [
+const KINDS: [FailureKind; 9] = [
     FailureKind::Validation,
     FailureKind::Refused,
     FailureKind::Unreachable,
@@ -110,6 +110,7 @@ const KINDS: [FailureKind; 8] = [
     FailureKind::UnknownOutcome,
     FailureKind::Panic,
     FailureKind::Error,
+    FailureKind::SecretsUnreadable,
 ];
 
 const FIELDS: [(&str, SortField); 4] = [

@@ -11,6 +11,7 @@ use crate::http::query::Query;
 use crate::http::schema::{EmptyBody, StatusDocument};
 use crate::http::{Site, body};
 use crate::runtime::{Action, Command};
+use crate::workflows::order::KIND;
 
 /// Restart a failed or stuck order
 ///
@@ -68,7 +69,8 @@ async fn operate(req: HttpRequest, site: Data<Site>, payload: Payload, name: &st
     Query::read(req.query_string()).finish().or(())?;
     nothing(body::json(&bytes)?.as_ref())?;
     let idempotency = idempotency_key(&req, &[name, order_id.as_str()])?;
-    let command = Command { id: order_id.workflow(), action, idempotency, by: Visit::of(&req).caller(202) };
+    let by = Visit::of(&req).caller(202);
+    let command = Command { id: order_id.workflow(), group: KIND, action, idempotency, by };
     let (response, answer) = submit(&site, command, deadline).await?;
     Ok(send(response, answer.document))
 }

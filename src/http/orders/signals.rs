@@ -15,6 +15,7 @@ use crate::http::schema::{CancelBody, EmptyBody, StatusDocument, UpdateAddressBo
 use crate::http::{Site, body};
 use crate::model::Address;
 use crate::runtime::{Action, Command};
+use crate::workflows::order::KIND;
 use crate::workflows::order::signal;
 
 pub const REASON_BYTES_MAX: usize = 1_024;
@@ -101,7 +102,8 @@ async fn signal(
     let visit = Visit::of(&req);
     visit.because(payload["reason"].as_str());
     let action = Action::Signal { name: name.into(), payload };
-    let command = Command { id: order_id.workflow(), action, idempotency, by: visit.caller(202) };
+    let by = visit.caller(202);
+    let command = Command { id: order_id.workflow(), group: KIND, action, idempotency, by };
     let (response, answer) = submit(&site, command, deadline).await?;
     Ok(send(response, answer.document))
 }
@@ -117,7 +119,7 @@ pub fn nothing(body: Option<&Json<'_>>) -> Result<(), Vec<Fault>> {
     faults.or(())
 }
 
-/// Reads the body of a cancellation.
+/// Reads a cancellation: nothing, or a reason.
 pub fn cancel_payload(body: Option<&Json<'_>>) -> Payloads {
     let mut faults = Faults::default();
     let mut reason = None;

@@ -42,7 +42,7 @@ pub async fn start(req: HttpRequest, site: Data<Site>, payload: Payload) -> Outc
     let input = serde_json::to_value(&start).map_err(|_| Problem::internal())?;
     let action = Action::Start { kind: KIND, input, fingerprint: start.fingerprint };
     let by = Visit::of(&req).caller(202);
-    let command = Command { id: order_id.workflow(), action, idempotency, by };
+    let command = Command { id: order_id.workflow(), group: KIND, action, idempotency, by };
     let (mut response, answer) = submit(&site, command, deadline).await?;
     if answer.changed {
         response.insert_header((header::LOCATION, location(&order_id)));

@@ -15,6 +15,7 @@ use crate::http::schema::StatusDocument;
 use crate::http::site::by;
 use crate::model::WorkflowId;
 use crate::runtime::Until;
+use crate::workflows::order::KIND;
 
 pub const WAIT_SECONDS_MAX: f64 = 60.0;
 
@@ -46,7 +47,7 @@ pub async fn status(req: HttpRequest, site: Data<Site>) -> Outcome {
     let deadline = site.deadline() + wait.unwrap_or_default();
     let hold = wait.map(|wait| (until.unwrap_or(Until::Terminal), wait));
     Visit::of(&req).check(&site, &order_id.workflow(), deadline).await?;
-    let document = by(deadline, site.engine()?.status(&order_id.workflow(), hold)).await?;
+    let document = by(deadline, site.engine()?.status_of(Some(KIND), &order_id.workflow(), hold)).await?;
     Ok(send(HttpResponse::Ok(), document))
 }
 
@@ -63,11 +64,11 @@ pub async fn status(req: HttpRequest, site: Data<Site>) -> Outcome {
 )]
 pub async fn state(req: HttpRequest, site: Data<Site>) -> Outcome {
     let id = order_id(&req)?.workflow();
-    record(&req, &site, &id).await
+    record(&req, &site, &id, Some(KIND)).await
 }
 
-/// Sends the record of any workflow.
-pub async fn record(req: &HttpRequest, site: &Site, id: &WorkflowId) -> Outcome {
+/// Sends the record of a workflow of a group, or of any.
+pub async fn record(req: &HttpRequest, site: &Site, id: &WorkflowId, group: Option<&str>) -> Outcome {
     let mut query = Query::read(req.query_string());
     let seq = query.take_as("seq", "must be a whole number from 1", |text| {
         text.parse().ok().filter(|seq| (1..=i64::MAX as u64).contains(seq))
@@ -75,7 +76,7 @@ pub async fn record(req: &HttpRequest, site: &Site, id: &WorkflowId) -> Outcome 
     query.finish().or(())?;
     let deadline: Instant = site.deadline();
     Visit::of(req).check(site, id, deadline).await?;
-    let record = by(deadline, site.engine()?.record(id, seq)).await?;
+    let record = by(deadline, site.engine()?.record(group, id, seq)).await?;
     let json = serde_json::to_string(&record).map_err(|_| Problem::internal())?;
     Ok(send(HttpResponse::Ok(), json))
 }

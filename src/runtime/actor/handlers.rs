@@ -64,7 +64,7 @@ impl Handler<Look> for WorkflowActor {
             self.family.as_ref().map(|family| {
                 let root = &family.root().machine;
                 let document = self.document(family, self.card.depth.get());
-                Seen { document, state: root.state_name(), terminal: root.is_terminal() }
+                Seen { document, group: root.group(), state: root.state_name(), terminal: root.is_terminal() }
             })
         }));
         match seen {

@@ -37,10 +37,15 @@ impl Load {
     pub fn for_action(action: &Action) -> Self {
         match action {
             Action::Start { .. } => Self::Fresh,
-            Action::Signal { .. } | Action::Pause | Action::Resume | Action::Retry => Self::FromStore,
+            Action::Signal { .. } | Action::Report { .. } | Action::Pause | Action::Resume | Action::Retry => {
+                Self::FromStore
+            }
         }
     }
 }
+
+/// The code of a start whose id is that of something else.
+const ID_IN_USE: &str = "id_in_use";
 
 /// How long an actor waits before it tries the store again, in ms.
 const STORE_RETRY_MS: u64 = 250;
@@ -271,11 +276,19 @@ impl WorkflowActor {
             (Work::Input { .. }, None) if self.absent => return Computed::NotFound,
             (Work::Input { .. }, None) => return Computed::Unread,
             (Work::Command(command), Some(_)) if !command.by.sees(self.owner.as_ref()) => match &command.action {
-                // An id is one for all owners; nothing else is said of the order.
-                Action::Start { .. } => Err(Rejection::new("order_exists", "there is an order of this id already")),
+                // An id is one for all owners; nothing else is said of the workflow.
+                Action::Start { .. } => Err(Rejection::new(ID_IN_USE, "the id is taken")),
                 _ => return Computed::NotFound,
             },
-            (Work::Command(command), Some(family)) => family.step(&self.id, &input_of(command), &cx),
+            (Work::Command(command), Some(family)) if !command.is_for(family.root().machine.group()) => {
+                match command.action {
+                    Action::Start { .. } => {
+                        Err(Rejection::new(ID_IN_USE, "the id belongs to another kind of workflow"))
+                    }
+                    _ => return Computed::NotFound,
+                }
+            }
+            (Work::Command(command), Some(family)) => family.step(command.to(), &input_of(command), &cx),
             (Work::Input { to, input }, Some(family)) => family.step(to, input, &cx),
         };
         match stepped {
@@ -287,7 +300,7 @@ impl WorkflowActor {
     fn process(&mut self, envelope: Envelope, ctx: &mut Context<Self>) {
         let computed = catch_unwind(AssertUnwindSafe(|| {
             let computed = self.compute(&envelope.work);
-            let answered = envelope.reply.is_some();
+            let answered = envelope.wants_document();
             let document = match &computed {
                 Computed::Step(Stepped::Changed { next, .. }) if answered => self.document(next, self.waiting()),
                 Computed::Step(Stepped::Unchanged) if answered => {
@@ -362,6 +375,13 @@ fn input_of(command: &Command) -> Input {
             Input::Signal { name: START_AGAIN.into(), payload: json!({ "fingerprint": fingerprint }) }
         }
         Action::Signal { name, payload } => Input::Signal { name: name.clone(), payload: payload.clone() },
+        Action::Report { activity, attempt, outcome, .. } => {
+            let (activity, attempt) = (activity.clone(), *attempt);
+            match outcome.clone() {
+                Ok(result) => Input::ActivityCompleted { activity, attempt, result },
+                Err(failure) => Input::ActivityFailed { activity, attempt, failure },
+            }
+        }
         Action::Pause => Input::Pause,
         Action::Resume => Input::Resume,
         Action::Retry => Input::Retry,

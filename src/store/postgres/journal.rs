@@ -15,7 +15,7 @@ use crate::model::Timestamp;
 use crate::store::batch::{Asked, Taken, gains, stored};
 use crate::store::sql::schema::{answers, api_keys, audit, payments, transitions, workflows};
 use crate::store::sql::{AuditRow, KeyRow};
-use crate::store::{AuditEntry, Journal, StoreError, StoredAnswer, Unit, Verdict};
+use crate::store::{AuditEntry, Journal, StoreError, StoredAnswer, StoredQueue, Unit, Verdict};
 
 /// After a connection could not be made, the next is not tried for this long.
 const RECONNECT_AFTER: Duration = Duration::from_millis(200);
@@ -141,7 +141,8 @@ impl PostgresJournal {
 /// All that is written is found by its key; the planner, whose statistics of a young table are old, is told so.
 fn connect(address: &Address) -> ConnectionResult<PgConnection> {
     let mut c = address.connect()?;
-    c.batch_execute("SET enable_seqscan = off").map_err(ConnectionError::CouldntSetupConfiguration)?;
+    c.batch_execute("SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off")
+        .map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(c)
 }
 
@@ -213,6 +214,25 @@ impl Journal for PostgresJournal {
 
     fn last_event(&self) -> u64 {
         u64::try_from(self.next_fact - 1).unwrap_or(0)
+    }
+
+    fn put_queue(&mut self, queue: &StoredQueue) -> Result<(), StoreError> {
+        use crate::store::sql::schema::queues as q;
+        let mut c = self.connection()?;
+        let epoch = self.epoch;
+        // A commit whose answer is lost is made again by whoever asked: it says the same.
+        c.transaction(|c| {
+            let owner = diesel::sql_query("SELECT epoch AS n FROM owner WHERE id = 1 FOR KEY SHARE");
+            if owner.get_result::<N>(c)?.n != epoch {
+                return Err(StoreError::NotOwner);
+            }
+            let row = (q::name.eq(&queue.name), q::change.eq(&queue.change));
+            let put = diesel::insert_into(q::table).values(row).on_conflict(q::name).do_update();
+            put.set(q::change.eq(diesel::upsert::excluded(q::change))).execute(c)?;
+            Ok(())
+        })?;
+        self.connection = Some(c);
+        Ok(())
     }
 }
 

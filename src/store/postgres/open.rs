@@ -14,7 +14,7 @@ use super::journal::PostgresJournal;
 use super::lease::{self, Keeper, LEASE};
 use crate::model::Key;
 use crate::store::sql::schema::{transitions, workflows};
-use crate::store::sql::{Any, Connect, SqlQueries, pool};
+use crate::store::sql::{Any, Connect, SqlQueries, make_secret, pool};
 use crate::store::{Fence, OpenError, Queries, SchemaVersions, Store};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
@@ -106,11 +106,12 @@ pub fn open(address: Address, readers: usize) -> Result<Store, OpenError> {
     let last = workflows::table.select(diesel::dsl::max(workflows::key)).get_result::<Option<i64>>(&mut c);
     let next_key = Key(last.map_err(|e| unreachable(&address, &e))?.unwrap_or(0) + 1);
     let next_fact = next_fact(&mut c).map_err(|e| unreachable(&address, &e))?;
+    make_secret(&mut c).map_err(|e| address.io(&e))?;
     let queries = queries(&address, readers)?;
     Ok(Store {
-        api_keys: queries
-            .keys()
-            .map_err(|e| OpenError::Unreachable { path: address.shown.clone(), why: one_line(&e) })?,
+        api_keys: queries.keys().map_err(|e| address.io(&e))?,
+        queues: queries.queues().map_err(|e| address.io(&e))?,
+        secret: queries.secret().map_err(|e| address.io(&e))?,
         queries,
         journal: Box::new(PostgresJournal::new(address, epoch, next_fact)),
         next_key,

@@ -15,17 +15,48 @@ fn column<'a, T>(all: &[&'a Transition], of: impl Fn(&'a Transition) -> T) -> Ve
     all.iter().map(|t| of(t)).collect()
 }
 
-const WORKFLOWS: &str = "INSERT INTO workflows (key, id, root, parent, kind, run_id, state, seq, wake_at, attempts,
+const BORN: &str = "INSERT INTO workflows (key, id, root, parent, kind, run_id, state, seq, wake_at, attempts,
         retrying, paused, last_error, created_at, updated_at, ended_at, snapshot, owner, epoch)
-    SELECT *, $19 FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
-    ON CONFLICT (key) DO UPDATE SET state = excluded.state, seq = excluded.seq, wake_at = excluded.wake_at,
-        attempts = excluded.attempts, retrying = excluded.retrying, paused = excluded.paused,
-        last_error = excluded.last_error, updated_at = excluded.updated_at, ended_at = excluded.ended_at,
-        epoch = excluded.epoch, snapshot = excluded.snapshot";
+    SELECT *, $19 FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
 
-/// Writes the row of each instance, new or not; `owners` are kept of those that are new.
+const CHANGED: &str = "UPDATE workflows w SET state = u.state, seq = u.seq, wake_at = u.wake_at, attempts = u.attempts,
+        retrying = u.retrying, paused = u.paused, last_error = u.last_error, updated_at = u.updated_at,
+        ended_at = u.ended_at, snapshot = u.snapshot, epoch = $12
+    FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+        AS u (key, state, seq, wake_at, attempts, retrying, paused, last_error, updated_at, ended_at, snapshot)
+    WHERE w.key = u.key";
+
+/// Writes the row of each instance, new or not. A batch holds one transition of an instance at most: an actor waits
+/// for its last commit before it makes another. `owners`, one for each transition, are kept of those that are new.
 pub fn workflows(c: &mut PgConnection, all: &[&Transition], owners: &[Option<&Owner>], epoch: i64) -> QueryResult<()> {
-    diesel::sql_query(WORKFLOWS)
+    let (born, changed): (Vec<&Transition>, Vec<&Transition>) = all.iter().partition(|t| t.is_new);
+    if !born.is_empty() {
+        let owners = all.iter().zip(owners).filter(|(t, _)| t.is_new).map(|(_, owner)| *owner).collect::<Vec<_>>();
+        insert(c, &born, &owners, epoch)?;
+    }
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let rows = diesel::sql_query(CHANGED)
+        .bind::<Array<BigInt>, _>(column(&changed, |t| t.key.0))
+        .bind::<Array<Text>, _>(column(&changed, |t| t.state))
+        .bind::<Array<BigInt>, _>(column(&changed, |t| t.seq as i64))
+        .bind::<Array<Nullable<BigInt>>, _>(column(&changed, |t| t.wake_at.map(|at| at.0)))
+        .bind::<Array<Integer>, _>(column(&changed, |t| i32::try_from(t.attempts).unwrap_or(i32::MAX)))
+        .bind::<Array<Bool>, _>(column(&changed, |t| t.retrying))
+        .bind::<Array<Bool>, _>(column(&changed, |t| t.paused))
+        .bind::<Array<Nullable<Text>>, _>(column(&changed, |t| t.last_error))
+        .bind::<Array<BigInt>, _>(column(&changed, |t| t.at.0))
+        .bind::<Array<Nullable<BigInt>>, _>(column(&changed, |t| t.ended_at.map(|at| at.0)))
+        .bind::<Array<Text>, _>(column(&changed, |t| t.snapshot.as_str()))
+        .bind::<BigInt, _>(epoch)
+        .execute(c)?;
+    // An instance whose row is gone must not be taken for stored.
+    if rows == changed.len() { Ok(()) } else { Err(diesel::result::Error::NotFound) }
+}
+
+fn insert(c: &mut PgConnection, all: &[&Transition], owners: &[Option<&Owner>], epoch: i64) -> QueryResult<()> {
+    diesel::sql_query(BORN)
         .bind::<Array<BigInt>, _>(column(all, |t| t.key.0))
         .bind::<Array<Text>, _>(column(all, |t| t.id.as_str()))
         .bind::<Array<BigInt>, _>(column(all, |t| t.root.0))

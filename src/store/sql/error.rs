@@ -21,6 +21,8 @@ pub fn classify(error: Error) -> StoreError {
             | DatabaseErrorKind::CheckViolation,
             _,
         ) => StoreError::Refused(text),
+        // A row that must be there is not.
+        Error::NotFound => StoreError::Refused(text),
         Error::DeserializationError(_) => StoreError::Corrupt(text),
         _ if text.contains("malformed") || text.contains("not a database") => StoreError::Corrupt(text),
         _ if text.contains("append-only") => StoreError::Refused(text),

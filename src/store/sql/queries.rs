@@ -10,13 +10,13 @@ use diesel::sql_types::{BigInt, Bool};
 use super::connection::{Any, Connect};
 use super::error::classify;
 use super::schema::{AnswerRead, PaymentRead, WorkflowRead, answers, payments, state_counts, transitions, workflows};
-use super::{access, events, list};
+use super::{access, events, kept, list};
 use crate::access::{Key as ApiKey, Owner};
 use crate::kernel::FactRecord;
 use crate::model::{Key, Timestamp, WorkflowId};
 use crate::store::{
-    AuditFilter, Due, EventsOf, OrderFilter, Page, Queries, StoreError, StoredAnswer, StoredAudit, StoredEvent,
-    StoredFact, StoredPayment, StoredWorkflow,
+    AuditFilter, Due, EventsOf, KindFilter, KindPage, OrderFilter, Page, Queries, QueueLoad, StoreError, StoredAnswer,
+    StoredAudit, StoredEvent, StoredFact, StoredPayment, StoredQueue, StoredWorkflow,
 };
 
 pub struct SqlQueries {
@@ -121,6 +121,10 @@ impl Queries for SqlQueries {
         self.with(|c| list::orders(c, filter))
     }
 
+    fn of_kinds(&self, filter: &KindFilter) -> Result<KindPage, StoreError> {
+        self.with(|c| list::of_kinds(c, filter))
+    }
+
     fn stats(&self) -> Result<BTreeMap<String, BTreeMap<String, i64>>, StoreError> {
         let rows = self.with(|c| {
             let counts = state_counts::table.select((state_counts::kind, state_counts::state, state_counts::n));
@@ -199,6 +203,18 @@ impl Queries for SqlQueries {
             row.first(c).optional().map_err(classify)
         })?;
         Ok(row.map(Into::into))
+    }
+
+    fn queues(&self) -> Result<Vec<StoredQueue>, StoreError> {
+        self.with(kept::queues)
+    }
+
+    fn secret(&self) -> Result<String, StoreError> {
+        self.with(kept::secret)
+    }
+
+    fn outstanding(&self) -> Result<Vec<QueueLoad>, StoreError> {
+        self.with(kept::outstanding)
     }
 
     fn scan(&self, after: Key, limit: usize) -> Result<Vec<StoredWorkflow>, StoreError> {

@@ -103,6 +103,20 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    queues (name) {
+        name -> Text,
+        change -> Text,
+    }
+}
+
+diesel::table! {
+    secrets (name) {
+        name -> Text,
+        value -> Text,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(workflows, transitions);
 
 /// A row of `workflows` to be written. Every field is given, so that many rows are one statement.

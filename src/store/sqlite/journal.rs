@@ -15,7 +15,7 @@ use crate::store::sql::schema::{
     workflows,
 };
 use crate::store::sql::{AuditRow, KeyRow, classify};
-use crate::store::{AuditEntry, Journal, StoreError, Unit, Verdict};
+use crate::store::{AuditEntry, Journal, StoreError, StoredQueue, Unit, Verdict};
 
 /// Rows in one statement; 19 binds a row stay well below SQLite's 32,766.
 const ROWS_MAX: usize = 1_000;
@@ -106,6 +106,20 @@ impl Journal for SqliteJournal {
 
     fn last_event(&self) -> u64 {
         u64::try_from(self.next_fact - 1).unwrap_or(0)
+    }
+
+    fn put_queue(&mut self, queue: &StoredQueue) -> Result<(), StoreError> {
+        use crate::store::sql::schema::queues as q;
+        let epoch = self.epoch;
+        let connection = self.connection()?;
+        let kept = connection.immediate_transaction(|c| {
+            still_ours(c, epoch)?;
+            let row = (q::name.eq(&queue.name), q::change.eq(&queue.change));
+            let put = diesel::insert_into(q::table).values(row).on_conflict(q::name).do_update();
+            put.set(q::change.eq(excluded(q::change))).execute(c).map(|_| ()).map_err(classify)
+        });
+        self.forget_broken(&kept);
+        kept
     }
 }
 

@@ -17,7 +17,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use super::journal::SqliteJournal;
 use crate::model::Key;
 use crate::store::sql::schema::{owner, transitions, workflows};
-use crate::store::sql::{Any, Connect, SqlQueries, pool};
+use crate::store::sql::{Any, Connect, SqlQueries, make_secret, pool};
 use crate::store::{Fence, OpenError, Queries, SchemaVersions, Store};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
@@ -59,9 +59,12 @@ pub fn open(path: &Path, readers: usize) -> Result<Store, OpenError> {
     let last = workflows::table.select(diesel::dsl::max(workflows::key)).get_result::<Option<i64>>(&mut writer);
     let next_key = Key(last.map_err(|e| io(&e))?.unwrap_or(0) + 1);
     let next_fact = next_fact(&mut writer).map_err(|e| io(&e))?;
+    make_secret(&mut writer).map_err(|e| io(&e))?;
     let queries = queries(path, readers).map_err(|why| OpenError::Io { path: shown.clone(), why })?;
     Ok(Store {
         api_keys: queries.keys().map_err(|e| io(&e))?,
+        queues: queries.queues().map_err(|e| io(&e))?,
+        secret: queries.secret().map_err(|e| io(&e))?,
         queries,
         journal: Box::new(SqliteJournal::new(path.to_owned(), writer, epoch, next_fact)),
         next_key,

@@ -1,0 +1,1 @@
+DROP INDEX workflows_by_kind;
