@@ -1,4 +1,4 @@
-//! What a key allows. No scope entails another: a key that may do everything has all three.
+//! What a key allows. Who may operate may read, and who may administer may do everything.
 
 use std::fmt;
 
@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 pub enum Scope {
     /// To see: orders, histories, statistics, metrics.
     Read,
-    /// To start, signal, retry, pause and resume orders.
+    /// To start, signal, cancel, retry, pause and resume; to work for a queue. And to see.
     Operate,
-    /// To make and revoke keys, read the audit, change the server.
+    /// To make and revoke keys, read the audit, change queues. And everything else.
     Admin,
 }
 
@@ -41,8 +41,14 @@ impl Scopes {
         Self(scopes.into_iter().fold(0, |set, scope| set | 1 << scope as u8))
     }
 
+    /// Whether it was given in so many words.
     pub fn contains(self, scope: Scope) -> bool {
         self.0 & (1 << scope as u8) != 0
+    }
+
+    /// Whether what needs this scope is allowed: it, or a greater one, was given.
+    pub fn allows(self, scope: Scope) -> bool {
+        self.0 >> scope as u8 != 0
     }
 
     pub fn is_empty(self) -> bool {
@@ -76,6 +82,8 @@ mod tests {
         for text in ["read", "operate", "admin", "read,operate", "read,operate,admin"] {
             assert_eq!(Scopes::parse(text).unwrap().to_string(), text);
         }
+        let operate = Scopes::of([Scope::Operate]);
+        assert!(operate.allows(Scope::Read) && operate.allows(Scope::Operate) && !operate.allows(Scope::Admin));
         assert_eq!(Scopes::parse("admin, read").unwrap().to_string(), "read,admin");
         for wrong in ["", "write", "read,", "READ", "read operate"] {
             assert_eq!(Scopes::parse(wrong), None, "{wrong}");

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
+use super::access::Access;
 use super::jobs::JobCommand;
+use super::keys::KeyCommand;
 use super::tasks::TaskCommand;
-use crate::access::Scope;
 use crate::activities::ChaosMode;
 use crate::config::LogFormat;
 use crate::demo::DemoOptions;
@@ -73,8 +74,8 @@ pub(super) enum Command {
     Backup(BackupArgs),
     /// Make, list and revoke API keys.
     ///
-    /// With --url on a running server, by a key with the scope admin; else on the database itself, while no server runs
-    /// on it: so the first key is made. Once there is a key, the server asks for one.
+    /// With --url on a running server, by a key with the scope admin; else on the database itself, also while a server
+    /// runs on it, which takes it up within seconds. Once there is a key, the server asks for one.
     Key {
         #[command(subcommand)]
         command: KeyCommand,
@@ -150,38 +151,11 @@ pub(super) struct Server {
     /// The server to talk to.
     #[arg(long, env = "ORDAIN_URL", default_value = "http://127.0.0.1:8000")]
     pub url: String,
-    /// An API key, where the server has keys.
-    #[arg(long, env = "ORDAIN_API_KEY", hide_env_values = true, value_name = "KEY")]
-    pub api_key: Option<ApiKey>,
+    #[command(flatten)]
+    pub access: Access,
     /// How to print: tables for people, or JSON exactly as the server sent it.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     pub output: Output,
-}
-
-/// A key as it was given; never printed.
-#[derive(Clone)]
-pub(crate) struct ApiKey(String);
-
-impl ApiKey {
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::str::FromStr for ApiKey {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let text = text.trim();
-        let fits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
-        if fits { Ok(Self(text.to_owned())) } else { Err("is not an API key".to_owned()) }
-    }
-}
-
-impl std::fmt::Debug for ApiKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -387,51 +361,6 @@ pub(super) struct DatabaseArgs {
     #[arg(long, value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database_url: Option<String>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum KeyCommand {
-    /// Make a key, and print it: this is its only appearance.
-    Create {
-        /// What it is called, for people.
-        #[arg(long)]
-        name: String,
-        /// What it allows, with commas; none entails another.
-        #[arg(long, value_enum, value_delimiter = ',', required = true)]
-        scope: Vec<Scope>,
-        /// It sees only this owner's orders, and what it starts is this owner's. Not with admin.
-        #[arg(long)]
-        owner: Option<String>,
-        #[command(flatten)]
-        at: KeyArgs,
-    },
-    /// List the keys, without their secrets.
-    List {
-        #[command(flatten)]
-        at: KeyArgs,
-    },
-    /// Revoke a key: it is refused from the next request on.
-    Revoke {
-        /// The key's id, as it was told when it was made.
-        id: String,
-        #[command(flatten)]
-        at: KeyArgs,
-    },
-}
-
-/// Where the keys are.
-#[derive(Debug, Args)]
-pub(super) struct KeyArgs {
-    /// The server to ask; without it, the database itself.
-    #[arg(long, env = "ORDAIN_URL")]
-    pub url: Option<String>,
-    /// An API key with the scope admin, for --url.
-    #[arg(long, env = "ORDAIN_API_KEY", hide_env_values = true, value_name = "KEY")]
-    pub api_key: Option<ApiKey>,
-    #[command(flatten)]
-    pub database: DatabaseArgs,
-    #[arg(short, long, value_enum, default_value_t = Output::Table)]
-    pub output: Output,
 }
 
 #[derive(Debug, Args)]

@@ -8,10 +8,10 @@ use awc::error::SendRequestError;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::args::{ApiKey, Server};
+use super::access::Access;
+use super::args::Server;
 use super::terminal::clean;
 use super::{CliError, show};
-use crate::activities::new_client;
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 const BODY_MAX: usize = 64 << 20;
@@ -20,7 +20,8 @@ const BODY_MAX: usize = 64 << 20;
 pub struct Client {
     client: awc::Client,
     base: String,
-    api_key: Option<ApiKey>,
+    /// The header that shows the key.
+    bearer: Option<String>,
 }
 
 impl Client {
@@ -29,26 +30,21 @@ impl Client {
     /// # Errors
     /// [`CliError::Usage`] where the address is not one.
     pub(super) fn new(server: &Server) -> Result<Self, CliError> {
-        Ok(Self::at(&server.url)?.with_key(server.api_key.as_ref()))
+        Self::at(&server.url, &server.access)
     }
 
-    /// The same, by the server's address alone.
+    /// The same, by the server's address.
     ///
     /// # Errors
-    /// [`CliError::Usage`] where it is not one.
-    pub fn at(url: &str) -> Result<Self, CliError> {
+    /// [`CliError::Usage`] where it is not one, or the authorities to believe cannot be read.
+    pub fn at(url: &str, access: &Access) -> Result<Self, CliError> {
         let base = url.trim_end_matches('/').to_owned();
         let uri: Option<Uri> = base.parse().ok();
         if !uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()) {
             return Err(CliError::Usage(format!("--url {base:?} is not an http:// or https:// address")));
         }
-        let client = new_client().map_err(|e| CliError::Refused(format!("TLS cannot be set up: {e}")))?;
-        Ok(Self { client, base, api_key: None })
-    }
-
-    /// The same with a key that every request shows.
-    pub(super) fn with_key(self, api_key: Option<&ApiKey>) -> Self {
-        Self { api_key: api_key.cloned(), ..self }
+        let bearer = access.secret().map(|key| format!("Bearer {key}"));
+        Ok(Self { client: access.client()?, base, bearer })
     }
 
     pub async fn get(&self, path: &str) -> Result<String, CliError> {
@@ -114,8 +110,8 @@ impl Client {
 
     fn request(&self, method: Method, path: &str, timeout: Duration) -> awc::ClientRequest {
         let request = self.client.request(method, format!("{}{path}", self.base)).timeout(timeout);
-        match &self.api_key {
-            Some(key) => request.insert_header((header::AUTHORIZATION, format!("Bearer {}", key.reveal()))),
+        match &self.bearer {
+            Some(bearer) => request.insert_header((header::AUTHORIZATION, bearer.as_str())),
             None => request,
         }
     }

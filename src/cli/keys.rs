@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::args::{DatabaseArgs, KeyArgs, KeyCommand, Output};
+use super::access::Access;
+use super::args::{DatabaseArgs, Output};
 use super::client::{Client, encode};
 use super::terminal::{clean, now};
 use super::{CliError, out, show};
@@ -15,6 +17,50 @@ use crate::tasks::TaskTypes;
 
 /// How the command line is called in the audit.
 const METHOD: &str = "CLI";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum KeyCommand {
+    /// Make a key, and print it: this is its only appearance.
+    Create {
+        /// What it is called, for people.
+        #[arg(long)]
+        name: String,
+        /// What it allows, with commas: to read, to operate (and read), to administer (and everything else).
+        #[arg(long, value_enum, value_delimiter = ',', required = true)]
+        scope: Vec<Scope>,
+        /// It sees only this owner's orders, and what it starts is this owner's. Not with admin.
+        #[arg(long)]
+        owner: Option<String>,
+        #[command(flatten)]
+        at: KeyArgs,
+    },
+    /// List the keys, without their secrets.
+    List {
+        #[command(flatten)]
+        at: KeyArgs,
+    },
+    /// Revoke a key: it is refused from the next request on.
+    Revoke {
+        /// The key's id, as it was told when it was made.
+        id: String,
+        #[command(flatten)]
+        at: KeyArgs,
+    },
+}
+
+/// Where the keys are.
+#[derive(Debug, Args)]
+pub(super) struct KeyArgs {
+    /// The server to ask; without it, the database itself.
+    #[arg(long, env = "ORDAIN_URL")]
+    pub url: Option<String>,
+    #[command(flatten)]
+    pub access: Access,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
+}
 
 pub fn run(command: &KeyCommand, tasks: &Arc<TaskTypes>) -> Result<(), CliError> {
     match command {
@@ -102,7 +148,7 @@ impl<'a> Remote<'a> {
 
     fn ask(&self, what: Ask) -> Result<Value, CliError> {
         let text = actix_rt::System::new().block_on(async {
-            let client = Client::at(self.1)?.with_key(self.0.api_key.as_ref());
+            let client = Client::at(self.1, &self.0.access)?;
             match what {
                 Ask::List => client.get("/keys").await,
                 Ask::Create(body) => client.post("/keys", Some(&body)).await,

@@ -1,5 +1,6 @@
 //! The command line. Exit codes: 0 done, 1 refused, 2 wrong usage, 3 server not reachable.
 
+pub(crate) mod access;
 mod args;
 pub(crate) mod client;
 mod database;

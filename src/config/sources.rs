@@ -16,7 +16,7 @@ const PREFIX: &str = "ORDAIN_";
 /// Names without the prefix that are understood as well, for those who come from another system.
 const PLAIN: [&str; 5] = ["DATABASE_URL", "LOG_LEVEL", "ORDER_TASK_QUEUE", "SHIPPING_TASK_QUEUE", "TEMPORAL_TARGET"];
 /// `ORDAIN_…` names that belong to commands, not to the server.
-const COMMANDS: [&str; 4] = ["ORDAIN_URL", "ORDAIN_CONFIG", "ORDAIN_API_KEY", "ORDAIN_OUTPUT"];
+const COMMANDS: [&str; 5] = ["ORDAIN_URL", "ORDAIN_CONFIG", "ORDAIN_KEY", "ORDAIN_CA_FILE", "ORDAIN_OUTPUT"];
 
 /// Whether a variable of this name is a setting.
 pub(super) fn is_ours(name: &str) -> bool {

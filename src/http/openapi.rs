@@ -109,8 +109,8 @@ const OF_READS: [(&str, &str); 2] = [("404", "Unknown id"), ("422", "An invalid 
 impl Modify for Problems {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
-            "An API key. Needed once the server has keys; its scopes are read, operate and admin, none of which entails \
-             another.",
+            "An API key. Needed once the server has keys; its scopes are read, operate (which \
+             includes read) and admin (which includes both).",
         ));
         document.components.get_or_insert_default().add_security_scheme(SCHEME, SecurityScheme::Http(bearer.build()));
         for (path, item) in &mut document.paths.paths {

@@ -102,7 +102,7 @@ impl Gate {
             return Err(Problem::cross_origin());
         }
         self.limit(&key.id)?;
-        if !key.scopes.contains(scope) {
+        if !key.scopes.allows(scope) {
             return Err(forbidden(key, format!("this key lacks the scope {}", scope.as_str())));
         }
         if key.owner.is_some() && !rule.for_owners {
