@@ -1,6 +1,7 @@
 //! Complete orders a second through the engine alone, without HTTP: `cargo bench --bench engine -- [ORDERS] [IN_FLIGHT]`.
 //!
-//! Real SQLite file with `synchronous = FULL` in the temporary folder, activities done at once.
+//! Real SQLite file with `synchronous = FULL` in the temporary folder, activities done at once, metrics recorded as by a
+//! server.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -34,6 +35,8 @@ fn start(n: usize) -> Command {
 fn main() {
     let numbers: Vec<usize> = std::env::args().filter_map(|arg| arg.parse().ok()).collect();
     let (orders, in_flight) = (*numbers.first().unwrap_or(&30_000), *numbers.get(1).unwrap_or(&1_000));
+    // It counts what is recorded until the end.
+    let _metrics = ordain::telemetry::metrics().expect("a recorder");
     let folder = tempfile::tempdir().expect("a folder");
     let store = store::open(&Location::Sqlite(folder.path().join("bench.db")), 2).expect("a store");
     actix_rt::System::new().block_on(async move {

@@ -10,12 +10,13 @@ use actix_web::http::header::HttpDate;
 use futures_util::FutureExt;
 use ordain::activities::{Activities, ActivitySettings, Chaos, SetupError, build};
 use ordain::kernel::ActivityCall;
-use ordain::model::{Failure, FailureKind, RunId, WorkflowId};
+use ordain::model::{Failure, FailureKind, RunId, Trace, WorkflowId};
 use serde_json::{Value, json};
 use support::wire::{Host, Reply, Request};
 
 const NAME: &str = "charge_payment";
 const SECRET: &str = "Bearer s3cret";
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 /// A host that always answers the same, and what it was asked.
 struct Fixed {
@@ -70,6 +71,7 @@ fn call(attempt: u32) -> ActivityCall {
         scheduled_at: ordain::model::Timestamp(0),
         input: json!({"order_id": "o-1", "amount": "49.90"}),
         recovered: false,
+        trace: Trace::parse(TRACE).unwrap(),
     }
 }
 
@@ -92,6 +94,7 @@ async fn a_call_carries_the_input_the_headers_and_the_same_key_on_every_attempt(
         let header = |name: &str| request.headers.get(name).map(String::as_str);
         assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/charge?v=1"));
         assert_eq!(header("idempotency-key"), Some("o-1/charge_payment/1"));
+        assert_eq!(header("traceparent"), Some(TRACE));
         assert_eq!(header("authorization"), Some(SECRET));
         assert_eq!(header("content-type"), Some("application/json"));
         assert_eq!(header("ordain-workflow-id"), Some("o-1"));

@@ -22,7 +22,7 @@ fn err(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-const COMMANDS: [&str; 26] = [
+const COMMANDS: [&str; 27] = [
     "job",
     "task",
     "serve",
@@ -41,6 +41,7 @@ const COMMANDS: [&str; 26] = [
     "resume",
     "health",
     "logs",
+    "top",
     "load",
     "demo",
     "sandbox",

@@ -103,7 +103,7 @@ impl Activity for Chaotic {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{RunId, WorkflowId};
+    use crate::model::{RunId, Trace, WorkflowId};
 
     fn call(order: u32, attempt: u32) -> ActivityCall {
         ActivityCall {
@@ -118,6 +118,7 @@ mod tests {
             scheduled_at: crate::model::Timestamp(0),
             input: Value::Null,
             recovered: false,
+            trace: Trace::of_run(RunId(uuid::Uuid::max())),
         }
     }
 

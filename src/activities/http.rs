@@ -105,7 +105,8 @@ impl Activity for HttpActivity {
             let request = request
                 .insert_header(("Idempotency-Key", call.idempotency_key))
                 .insert_header(("Ordain-Workflow-Id", call.workflow_id.as_str()))
-                .insert_header(("Ordain-Attempt", call.attempt.to_string()));
+                .insert_header(("Ordain-Attempt", call.attempt.to_string()))
+                .insert_header(("traceparent", call.trace.to_string()));
             let mut reply = request.send_json(&call.input).await.map_err(|e| not_sent(&e))?;
             let (status, retry_after_ms) = (reply.status(), retry_after_ms(reply.headers()));
             let promised = reply.headers().get(CONTENT_LENGTH).and_then(|n| n.to_str().ok()?.parse::<usize>().ok());

@@ -45,6 +45,10 @@ pub(super) enum Command {
     /// Start, see, list and cancel tasks of any type.
     #[command(subcommand)]
     Task(TaskCommand),
+    /// Watch a server: the busiest orders, queues, shards, commits and rates; q ends it.
+    ///
+    /// Where the output is not a terminal, a frame is printed with every reading; with -o json one document a line.
+    Top(TopArgs),
     /// Measure a server: run many orders, then check in SQL that it kept its promises.
     Load(LoadOptions),
     /// Tell the story of a few orders and a kill -9, with a server and a sandbox of its own; under a minute.
@@ -262,6 +266,21 @@ pub(super) struct ListArgs {
     /// Follow the pages to the last one.
     #[arg(long)]
     pub all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TopArgs {
+    #[command(flatten)]
+    pub server: Server,
+    /// Print one frame, and end.
+    #[arg(long)]
+    pub once: bool,
+    /// Between two readings.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
+    pub interval: f64,
+    /// How many orders are shown.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=500))]
+    pub limit: u16,
 }
 
 #[derive(Debug, Args)]
@@ -487,6 +506,24 @@ fn review(text: &str) -> Result<ReviewMode, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_configuration_page_is_the_golden_one() {
+        use clap::CommandFactory;
+        let command = Cli::command();
+        let serve = command.find_subcommand("serve").unwrap();
+        let flags: Vec<&str> = serve.get_arguments().filter_map(clap::Arg::get_long).collect();
+        let now = crate::config::reference::markdown(|flag| flags.contains(&flag));
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md");
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(path, &now).unwrap();
+        }
+        let golden = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(golden == now, "the settings changed; run the test with UPDATE_GOLDEN=1");
+        for flag in flags.iter().filter(|flag| **flag != "config") {
+            assert!(now.contains(&format!("`--{flag}`")), "--{flag} is not told of");
+        }
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -47,6 +47,11 @@ impl Client {
         Ok(Self { client: access.client()?, base, bearer })
     }
 
+    /// The server's address.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     pub async fn get(&self, path: &str) -> Result<String, CliError> {
         self.send(Method::GET, path, None, TIMEOUT).await
     }

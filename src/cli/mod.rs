@@ -19,6 +19,7 @@ mod show;
 mod tasks;
 mod terminal;
 mod tools;
+mod top;
 mod worker;
 
 use std::ffi::OsString;
@@ -100,6 +101,7 @@ pub fn run_from(tasks: TaskTypes, arguments: impl IntoIterator<Item = OsString>)
         Command::Completions { shell } => tools::completions(shell),
         Command::Job(command) => jobs::run(command),
         Command::Task(command) => tasks::run(command),
+        Command::Top(args) => top::top(&args),
         Command::Order(command) => orders::run(command),
     };
     match done {

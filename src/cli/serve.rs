@@ -18,6 +18,9 @@ use crate::{http, telemetry};
 /// Between two looks of a process that stands by.
 const STAND_BY_LOOK: Duration = Duration::from_millis(300);
 
+/// How long what is still to be told to a collector may keep the process.
+const FLUSH_WITHIN: Duration = Duration::from_secs(2);
+
 impl From<ConfigError> for CliError {
     fn from(error: ConfigError) -> Self {
         Self::Usage(error.to_string())
@@ -61,17 +64,10 @@ pub fn serve(args: &ServeArgs, tasks: Arc<TaskTypes>) -> Result<(), CliError> {
     if let Some(store) = &first {
         house.check(store)?;
     }
-    actix_rt::System::new().block_on(async move {
+    let ended = actix_rt::System::new().block_on(async move {
         let failed = |what: &str, e: &dyn std::fmt::Display| CliError::Refused(format!("{what}: {e}"));
         let mut signals = Signals::listen().map_err(|e| failed("signals cannot be received", &e))?;
-        let measured = house.seat.clone();
-        server_options.metrics = Some(Arc::new(move || {
-            if let Ok(engine) = measured.engine() {
-                engine.refresh_metrics();
-            }
-            metrics.run_upkeep();
-            metrics.render()
-        }));
+        server_options.metrics = Some(Arc::new(move || metrics.render()));
         let bind = server_options.bind;
         let (server, address) = http::serve(server_options, house.seat.clone())
             .map_err(|e| failed(&format!("cannot listen on {bind}"), &e))?;
@@ -81,7 +77,9 @@ pub fn serve(args: &ServeArgs, tasks: Arc<TaskTypes>) -> Result<(), CliError> {
         let ended = house.keep(first, &mut signals, &handle).await;
         served.abort();
         ended
-    })
+    });
+    telemetry::flush(FLUSH_WITHIN);
+    ended
 }
 
 /// What the first look at the database comes to: `None` where it is worth waiting for.

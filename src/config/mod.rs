@@ -7,6 +7,7 @@ mod dot_env;
 mod error;
 mod keys;
 mod limits;
+pub mod reference;
 mod settings;
 mod sources;
 mod warnings;

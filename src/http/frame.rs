@@ -17,6 +17,14 @@ use super::access::{Asker, Audited, Rule, Visit, rule};
 use super::origin::is_cross_origin;
 use super::problem::Problem;
 use crate::console::sign_in;
+use super::trace;
+
+/// Describes the metrics of HTTP to the recorder that is installed.
+pub fn describe() {
+    metrics::describe_counter!("ordain_http_requests_total", "Requests, by route, method and class of status");
+    let unit = metrics::Unit::Seconds;
+    metrics::describe_histogram!("ordain_http_request_seconds", unit, "Time from a request to its answer, by route");
+}
 
 /// Counts the requests of one route. The handle of the common case is looked up once, not with each request.
 pub struct Meter {
@@ -95,12 +103,20 @@ pub fn framed(resource: Resource, meter: Meter) -> impl HttpServiceFactory {
         req.extensions_mut().insert(Rc::clone(&visit));
         // What is open to all does nothing to any order.
         let noted = (acts && rule.scope.is_some()).then_some((visit, site));
+        let trace = tracing::enabled!(tracing::Level::DEBUG).then(|| trace::of(req.headers())).flatten();
         let call = AssertUnwindSafe(service.call(req)).catch_unwind();
         Either::Right(async move {
             match call.await {
                 Ok(outcome) => {
                     let response = outcome?;
                     meter.record(&method, response.status(), started);
+                    tracing::debug!(
+                        order_id = response.request().match_info().get("order_id"),
+                        trace_id = trace.map(|trace| tracing::field::display(trace.id())),
+                        parent_span_id = trace.map(|trace| tracing::field::display(trace.span_id())),
+                        %method, path = uri.path(), status = response.status().as_u16(),
+                        ms = started.elapsed().as_millis() as u64, "a request is answered"
+                    );
                     let response = finished(response);
                     note(noted, response.status(), response.response().extensions().contains::<Audited>());
                     Ok(response)

@@ -8,6 +8,7 @@ pub(crate) mod access;
 mod audit;
 pub(crate) mod body;
 mod cancel;
+mod debug;
 pub(crate) mod events;
 pub(crate) mod fingerprint;
 pub(crate) mod frame;
@@ -29,8 +30,10 @@ mod server;
 pub(crate) mod site;
 mod system;
 mod tasks;
+mod trace;
 mod workflows;
 
+pub use frame::describe as describe_metrics;
 pub use openapi::json as openapi_json;
 pub use seat::Seat;
 pub use server::serve;

@@ -13,7 +13,7 @@ use utoipa_swagger_ui::Config;
 use super::access::rule;
 use super::json::Fault;
 use super::problem::{Problem, ProblemBody};
-use super::{audit, events, jobs, keys, orders, queues, system, tasks, workflows};
+use super::{audit, debug, events, jobs, keys, orders, queues, system, tasks, workflows};
 use crate::http::orders::Outcome;
 
 const PROBLEM_TYPE: &str = "application/problem+json";
@@ -63,6 +63,7 @@ const PROBLEM_TYPE: &str = "application/problem+json";
         system::metrics,
         system::stats,
         system::policies,
+        debug::actors,
         document,
         docs,
     ),
@@ -115,7 +116,7 @@ impl Modify for Problems {
         document.components.get_or_insert_default().add_security_scheme(SCHEME, SecurityScheme::Http(bearer.build()));
         for (path, item) in &mut document.paths.paths {
             let PathItem { get, post, patch, delete, .. } = item;
-            let reads = ["/orders", "/jobs", "/api", "/workflows", "/stats", "/events", "/audit"]
+            let reads = ["/orders", "/jobs", "/api", "/workflows", "/stats", "/events", "/audit", "/debug"]
                 .iter()
                 .any(|start| path.starts_with(start));
             if let Some(get) = get {

@@ -115,6 +115,8 @@ pub struct LeasedDocument {
     pub timeout_ms: u64,
     /// The call may have been made before.
     pub recovered: bool,
+    /// W3C Trace Context: send it on with the call.
+    pub traceparent: String,
 }
 
 #[derive(ToSchema, Deserialize)]

@@ -10,7 +10,7 @@ use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Responder, Rout
 
 use super::frame::{Meter, framed};
 use super::problem::Problem;
-use super::{audit, events, jobs, keys, openapi, orders, queues, system, tasks, workflows};
+use super::{audit, debug, events, jobs, keys, openapi, orders, queues, system, tasks, workflows};
 use crate::console;
 
 /// Patterns by the path they are known under, the busiest first: the router tries them in this order.
@@ -64,6 +64,7 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(get("/healthz", system::healthz))
         .service(get("/readyz", system::readyz))
         .service(get("/metrics", system::metrics))
+        .service(get("/debug/actors", debug::actors))
         .service(get("/openapi.json", openapi::document))
         .service(get("/docs", openapi::docs))
         .service(get("/docs/{file}", openapi::docs_file))

@@ -16,8 +16,8 @@ use super::problem::Problem;
 use super::query::Query;
 use super::schema::{Health, Root, Stats};
 use super::site::by;
-use crate::console;
 use crate::workflows::{job, order, task};
+use crate::{console, runtime};
 
 /// How long the database may take to answer a readiness probe.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
@@ -48,6 +48,11 @@ pub async fn readyz(site: Data<Site>) -> Outcome {
     responses((status = 200, description = "Prometheus text", body = String, content_type = "text/plain; version=0.0.4"))
 )]
 pub async fn metrics(site: Data<Site>) -> HttpResponse {
+    match site.engine() {
+        Ok(engine) => engine.refresh_metrics().await,
+        // Another process has the actors.
+        Err(_) => runtime::no_engine_metrics(),
+    }
     let text = site.options.metrics.as_ref().map(|render| render()).unwrap_or_default();
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text)
 }

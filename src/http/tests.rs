@@ -280,6 +280,7 @@ async fn the_openapi_document_knows_every_route_and_every_route_is_there() {
             "POST /api/tasks/{task_id}/cancel",
             "GET /api/tasks/{task_id}/history",
             "GET /audit",
+            "GET /debug/actors",
             "GET /docs",
             "GET /events",
             "GET /healthz",

@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, VecDeque};
 use serde_json::Value;
 
 use super::machine::{ActivityCall, ChildStart, CodecError, Cx, Document, Input, Live, Machine, Step, Waiting};
+use super::retry::{mix, seed};
 use super::workflow::{Recipient, Rejection};
-use crate::model::{Key, Name, PaymentRow, RunId, Timestamp, WorkflowId};
+use crate::model::{Key, Name, PaymentRow, RunId, Timestamp, Trace, WorkflowId};
 
 /// How many inputs may follow from one another between relatives.
 const CASCADE_MAX: usize = 64;
@@ -164,7 +165,19 @@ impl Family {
 
     /// Calls that are on disk without a result: what a recovery makes again.
     pub fn outstanding(&self) -> Vec<ActivityCall> {
-        self.members.iter().flat_map(|m| m.machine.outstanding()).collect()
+        let calls = self.members.iter().flat_map(|m| m.machine.outstanding());
+        calls.map(|call| self.traced(call)).collect()
+    }
+
+    /// The trace all of them belong to.
+    pub fn trace(&self) -> Trace {
+        self.root().machine.trace()
+    }
+
+    /// The call as a span of the family's trace: another for each attempt, the same when that is made again.
+    fn traced(&self, call: ActivityCall) -> ActivityCall {
+        let span = mix(seed(&[call.workflow_id.as_str(), &call.activity], u64::from(call.attempt)));
+        ActivityCall { trace: self.trace().within(span), ..call }
     }
 
     /// When one of them next has something to do by itself.
@@ -268,7 +281,7 @@ impl Family {
             let core = self.index(&call.workflow_id).map(|i| self.members[i].machine.core());
             core.and_then(|c| c.activities.get(&call.activity)).is_some_and(|run| run.attempt == call.attempt)
         };
-        commit.calls = work.calls.into_iter().filter(stands).collect();
+        commit.calls = work.calls.into_iter().filter(stands).map(|call| self.traced(call)).collect();
         Ok(commit)
     }
 }

@@ -5,7 +5,7 @@ use super::facts::{FactRecord, KernelFact};
 use super::instance::{Instance, decode};
 use super::machine::{ActivityCall, CodecError, Cx, Document, Input, Live, Machine, Step, Waiting};
 use super::workflow::{Rejection, Wish, Workflow};
-use crate::model::{PaymentRow, Timestamp};
+use crate::model::{PaymentRow, Timestamp, Trace};
 
 impl<W: Workflow> Machine for Instance<W> {
     fn kind(&self) -> &'static str {
@@ -60,6 +60,10 @@ impl<W: Workflow> Machine for Instance<W> {
     fn document(&self, children: &[&dyn Machine], live: Option<&Live>) -> Result<Document, CodecError> {
         let document = self.state.document(&self.core, children, live);
         document.map_err(|source| CodecError { what: format!("document of {}", self.core.id), source })
+    }
+
+    fn trace(&self) -> Trace {
+        self.state.trace().unwrap_or_else(|| Trace::of_run(self.core.run_id))
     }
 
     fn payment(&self) -> Option<PaymentRow> {

@@ -179,6 +179,7 @@ impl<W: Workflow> Instance<W> {
             scheduled_at: run.scheduled_at,
             input: self.state.activity_input(activity),
             recovered,
+            trace: self.trace(),
         })
     }
 

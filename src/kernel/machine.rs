@@ -12,7 +12,7 @@ use super::family::IdSource;
 use super::registry::Registry;
 use super::retry::Policies;
 use super::workflow::{Message, Rejection};
-use crate::model::{ErrorInfo, Failure, Name, PaymentRow, RunId, Timestamp, WorkflowId};
+use crate::model::{ErrorInfo, Failure, Name, PaymentRow, RunId, Timestamp, Trace, WorkflowId};
 
 /// What a host feeds an instance with.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,6 +68,8 @@ pub struct ActivityCall {
     pub input: Value,
     /// It was found on disk after a restart: the call may have been made before.
     pub recovered: bool,
+    /// The trace of the family's root; the span is this attempt's.
+    pub trace: Trace,
 }
 
 /// A child to be created in the same commit.
@@ -158,6 +160,8 @@ pub trait Machine: Debug + Send {
     /// # Errors
     /// [`CodecError`] where it cannot be written.
     fn document(&self, children: &[&dyn Machine], live: Option<&Live>) -> Result<Document, CodecError>;
+    /// The trace it belongs to: the one its start came with, or one of its own run.
+    fn trace(&self) -> Trace;
     fn payment(&self) -> Option<PaymentRow>;
     fn waiting_for(&self) -> Vec<Waiting>;
     /// Calls that are on disk without a result.

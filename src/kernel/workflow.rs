@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::core::Core;
 use super::machine::{Document, Live, Machine};
 use super::retry::Policies;
-use crate::model::{Failure, Name, PaymentRow, Timestamp, WorkflowId};
+use crate::model::{Failure, Name, PaymentRow, Timestamp, Trace, WorkflowId};
 
 /// The signal an instance gets when it is started once more: it takes it where its content is the same (by the
 /// `fingerprint` in the payload), and refuses it otherwise.
@@ -189,6 +189,11 @@ pub trait Workflow: Clone + Debug + PartialEq + Serialize + DeserializeOwned + S
 
     /// Moves the timers it keeps by `ms`, after a pause.
     fn shift_timers(&mut self, _ms: u64) {}
+
+    /// The trace its start came with.
+    fn trace(&self) -> Option<Trace> {
+        None
+    }
 
     /// The payment to keep beside it.
     fn payment(&self) -> Option<PaymentRow> {

@@ -9,6 +9,7 @@ mod money;
 mod payment;
 mod sealed;
 mod time;
+mod trace;
 
 pub use address::Address;
 pub use failure::{ErrorInfo, Failure, FailureKind, RetryClass};
@@ -17,6 +18,7 @@ pub use money::{Currency, Money, MoneyError, parse_amount};
 pub use payment::{PaymentRow, PaymentStatus};
 pub use sealed::{REDACTED, SEALED, redacted};
 pub use time::Timestamp;
+pub use trace::{NoTrace, SpanId, Trace, TraceId};
 
 /// A short name of an activity, a timer or a signal: borrowed where it is a constant of ours.
 pub type Name = std::borrow::Cow<'static, str>;

@@ -10,10 +10,11 @@ use actix::dev::SendError;
 use actix::{Actor, Addr};
 use actix_rt::time::{sleep, timeout};
 use actix_rt::{Arbiter, ArbiterHandle};
-use metrics::{counter, gauge};
+use metrics::counter;
 use serde_json::{Value, json};
 use tokio::sync::{oneshot, watch};
 
+use super::census::Crashes;
 use super::command::{Answer, Command, EngineError, IdempotencyKey, Until};
 use super::life::{self, Life};
 use super::live::{document, passivated};
@@ -54,7 +55,7 @@ type Held = (JoinHandle<()>, Box<dyn Send>);
 
 pub(super) struct Inner {
     pub(super) shared: SharedRef,
-    shards: Vec<Addr<Shard>>,
+    pub(super) shards: Vec<Addr<Shard>>,
     pub(super) pools: BTreeMap<Name, Addr<Pool>>,
     /// What operators changed of queues; held while a change is on its way to disk.
     pub(super) changes: tokio::sync::Mutex<BTreeMap<Name, QueueChange>>,
@@ -98,6 +99,7 @@ impl Engine {
             fence,
             stores: Arc::new(AtomicBool::new(true)),
             mailbox_high: AtomicUsize::new(0),
+            crashes: Crashes::default(),
             far_timer: FarTimer::default(),
             registry,
             options,
@@ -431,13 +433,6 @@ impl Engine {
                 "activities": self.inner.activities.iter().map(of).collect::<serde_json::Map<_, _>>(),
             },
         })
-    }
-
-    /// Brings the gauges up to date, before they are read.
-    pub fn refresh_metrics(&self) {
-        let shared = &self.inner.shared;
-        gauge!("ordain_actors_live").set(shared.live.load(Ordering::Relaxed) as f64);
-        gauge!("ordain_mailbox_high_water").set(shared.mailbox_high.load(Ordering::Relaxed) as f64);
     }
 
     /// Stops taking work, lets what runs end for at most `grace`, and stops all actors. What has not ended by then is

@@ -1,5 +1,7 @@
 //! An input on its way to an actor, and where its answer goes.
 
+use std::time::Instant;
+
 use tokio::sync::oneshot;
 
 use super::command::{Action, Answer, Command, EngineError};
@@ -10,6 +12,8 @@ pub(super) struct Envelope {
     pub work: Work,
     /// Nobody waits for the outcome of what the engine feeds itself.
     pub reply: Option<Reply>,
+    /// Since when it waits for its actor; taken when that begins with it for the first time.
+    pub queued: Option<Instant>,
 }
 
 pub(super) type Reply = oneshot::Sender<Result<Answer, EngineError>>;
@@ -22,6 +26,10 @@ pub(super) enum Work {
 }
 
 impl Envelope {
+    pub fn new(work: Work, reply: Option<Reply>) -> Self {
+        Self { work, reply, queued: Some(Instant::now()) }
+    }
+
     /// Whether somebody waits for the status document. A worker that reports a result only wants to know it taken.
     pub fn wants_document(&self) -> bool {
         let report = matches!(&self.work, Work::Command(command) if matches!(command.action, Action::Report { .. }));

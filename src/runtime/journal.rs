@@ -7,11 +7,12 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use actix::Recipient;
-use metrics::{counter, histogram};
+use metrics::counter;
 use tokio::sync::{oneshot, watch};
 
 use super::messages::Acks;
 use crate::access::{KeyChange, Ring};
+use super::meters::{JournalLog, WriterMeter};
 use crate::model::{Timestamp, WorkflowId};
 use crate::store::{AuditEntry, Fence, Journal, StoreError, StoredQueue, Unit, Verdict};
 
@@ -62,6 +63,8 @@ pub(super) struct JournalDoor {
     queue: SyncSender<Order>,
     /// Notes in the queue.
     notes: Arc<AtomicUsize>,
+    /// What the writer has done, to look at.
+    pub log: Arc<JournalLog>,
 }
 
 /// The unit was not taken: the writer's queue is full, or it has stopped.
@@ -115,13 +118,14 @@ impl JournalDoor {
 /// The queue between the actors and the writer.
 pub(super) fn queue(capacity: usize) -> (JournalDoor, Inbox) {
     let (queue, orders) = sync_channel(capacity + NOTES_MAX);
-    let notes = Arc::new(AtomicUsize::new(0));
-    (JournalDoor { queue, notes: notes.clone() }, Inbox { orders, notes })
+    let (notes, log) = (Arc::new(AtomicUsize::new(0)), Arc::new(JournalLog::default()));
+    (JournalDoor { queue, notes: Arc::clone(&notes), log: Arc::clone(&log) }, Inbox { orders, notes, log })
 }
 
 pub(super) struct Inbox {
     orders: Receiver<Order>,
     notes: Arc<AtomicUsize>,
+    log: Arc<JournalLog>,
 }
 
 /// Starts the writer's thread. It ends, and with it the journal and `committed`, at [`JournalDoor::stop`].
@@ -138,7 +142,8 @@ pub(super) fn start(
     stores: Arc<AtomicBool>,
     committed: watch::Sender<u64>,
 ) -> std::io::Result<JoinHandle<()>> {
-    let writer = Writer { journal, shards, batch_max, keys, fence, stores, committed, outage: None };
+    let meter = WriterMeter::new(Arc::clone(&inbox.log));
+    let writer = Writer { journal, shards, batch_max, keys, fence, stores, committed, meter, outage: None };
     std::thread::Builder::new().name("journal".into()).spawn(move || writer.run(&inbox))
 }
 
@@ -152,6 +157,7 @@ struct Writer {
     /// Whether the last write was taken.
     stores: Arc<AtomicBool>,
     committed: watch::Sender<u64>,
+    meter: WriterMeter,
     outage: Option<Outage>,
 }
 
@@ -241,9 +247,8 @@ impl Writer {
         }
         let now = self.journal.last_event();
         self.committed.send_if_modified(|last| std::mem::replace(last, now) != now);
-        histogram!("ordain_journal_commit_seconds").record(began.elapsed().as_secs_f64());
-        histogram!("ordain_journal_batch_transitions")
-            .record(units.iter().map(|u| u.transitions.len()).sum::<usize>() as f64);
+        let transitions = units.iter().map(|u| u.transitions.len()).sum();
+        self.meter.committed(units.len(), transitions, began.elapsed());
         let mut acks: Vec<Vec<Ack>> = self.shards.iter().map(|_| Vec::new()).collect();
         for ((shard, id, token), result) in tickets.into_iter().zip(results) {
             acks[shard].push(Ack { id, token, result });
@@ -294,7 +299,7 @@ impl Writer {
             self.fence.lose();
         }
         self.stores.store(false, Ordering::Release);
-        counter!("ordain_journal_failures_total").increment(1);
+        self.meter.failed();
         let now = Instant::now();
         let outage = self.outage.get_or_insert_with(|| {
             tracing::error!(%error, units, "a batch was not stored");

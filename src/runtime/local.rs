@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use actix::Addr;
 
 use super::messages::{Flush, Rearm, Vacant, Watcher};
+use super::meters::ShardMeter;
 use super::shard::Shard;
 use super::shared::SharedRef;
 use crate::kernel::ActivityCall;
@@ -18,6 +19,7 @@ pub(super) const NEAR_MS: u64 = 60_000;
 pub(super) struct Local {
     pub shared: SharedRef,
     pub index: usize,
+    pub meter: ShardMeter,
     pub(super) me: Addr<Shard>,
     pub(super) timers: RefCell<BTreeSet<(Timestamp, WorkflowId)>>,
     pub(super) armed_for: Cell<Timestamp>,
@@ -43,6 +45,8 @@ pub(super) struct Card {
     pub lingering: Cell<bool>,
     /// Its next timer.
     pub timer: Cell<Option<Timestamp>>,
+    /// How often it was rebuilt after a panic.
+    pub restarts: Cell<u32>,
 }
 
 impl Local {
@@ -50,6 +54,7 @@ impl Local {
         Self {
             shared,
             index,
+            meter: ShardMeter::new(),
             me,
             timers: RefCell::default(),
             armed_for: Cell::new(Timestamp(i64::MAX)),

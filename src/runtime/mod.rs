@@ -4,6 +4,7 @@
 //! answered and acted upon. No SQL here, and no HTTP.
 
 mod actor;
+mod census;
 mod command;
 mod engine;
 mod envelope;
@@ -12,6 +13,7 @@ mod life;
 mod live;
 mod local;
 mod messages;
+mod meters;
 mod metrics;
 mod options;
 mod outcome;
@@ -23,9 +25,11 @@ mod shard;
 mod shared;
 mod timers;
 
+pub use census::{Crash, EngineNow, Hot, RestartsNow, ShardNow, no_engine_metrics};
 pub use command::{Action, Answer, Caller, Command, EngineError, IdempotencyKey, Until};
 pub use engine::{Engine, StartError};
 pub use life::{Life, Passage};
+pub use meters::{CommitNow, JournalNow};
 pub use metrics::describe as describe_metrics;
 pub use options::Options;
 pub use queue::{CONCURRENCY_MAX, HeldLease, QueueChange, QueueOptions, QueueView, RateLimit};

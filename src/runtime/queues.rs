@@ -13,7 +13,7 @@ use super::engine::{Engine, refused};
 use super::pool::{Adopt, Beat, Claim, Claimed, Handed, Poll, Pool, Settled, Show};
 use super::queue::{self, LeaseToken, QueueChange, QueueView};
 use crate::kernel::{Phase, Rejection};
-use crate::model::{Failure, Name, RunId, Timestamp, WorkflowId};
+use crate::model::{Failure, Name, RunId, Timestamp, Trace, WorkflowId};
 use crate::store::{AuditEntry, StoreError, StoredQueue};
 
 /// How long a poll may wait for something to do, in ms.
@@ -49,6 +49,8 @@ pub struct LeasedCall {
     pub timeout_ms: u64,
     /// The call may have been made before.
     pub recovered: bool,
+    /// The span of this attempt, to be sent on as `traceparent`.
+    pub trace: Trace,
 }
 
 /// How an attempt ended, and a hash of the words it was told in: the same again is answered the same.
@@ -212,6 +214,7 @@ impl Engine {
             deadline_at: now.plus_ms(lease_ms),
             timeout_ms: call.timeout_ms,
             recovered: call.recovered,
+            trace: call.trace,
         }))
     }
 

@@ -10,7 +10,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, SpawnHandle, Supervisor};
-use metrics::counter;
 
 use super::actor::{Load, WorkflowActor};
 use super::command::EngineError;
@@ -25,16 +24,16 @@ use super::shared::SharedRef;
 use crate::kernel::{ActivityCall, Input};
 use crate::model::{Name, Timestamp, WorkflowId};
 
-struct Entry {
+pub(super) struct Entry {
     addr: Addr<WorkflowActor>,
-    card: Rc<Card>,
+    pub(super) card: Rc<Card>,
 }
 
 pub(super) struct Shard {
     shared: SharedRef,
-    index: usize,
-    directory: HashMap<WorkflowId, Entry>,
-    local: Option<Rc<Local>>,
+    pub(super) index: usize,
+    pub(super) directory: HashMap<WorkflowId, Entry>,
+    pub(super) local: Option<Rc<Local>>,
     pools: BTreeMap<Name, Addr<Pool>>,
     default_pool: Option<Addr<Pool>>,
     alarm: Option<SpawnHandle>,
@@ -62,7 +61,7 @@ impl Shard {
             MapEntry::Occupied(entry) => entry.into_mut(),
             MapEntry::Vacant(entry) => {
                 self.shared.live.fetch_add(1, Ordering::Relaxed);
-                counter!("ordain_actors_started_total").increment(1);
+                local.meter.started.increment(1);
                 let card = Rc::new(Card::default());
                 let actor = WorkflowActor::new(id.clone(), local, Rc::clone(&card), load);
                 entry.insert(Entry { addr: Supervisor::start(|_| actor), card })
@@ -80,10 +79,11 @@ impl Shard {
             high.fetch_max(depth, Ordering::Relaxed);
         }
         entry.addr.do_send(Deliver(envelope));
+        self.local(ctx).meter.depth.record(depth as f64);
     }
 
     fn input(&mut self, root: &WorkflowId, to: WorkflowId, input: Input, ctx: &Context<Self>) {
-        let envelope = Envelope { work: Work::Input { to, input }, reply: None };
+        let envelope = Envelope::new(Work::Input { to, input }, None);
         self.deliver(root, Load::FromStore, envelope, ctx);
     }
 
@@ -99,7 +99,7 @@ impl Shard {
             let Some(entry) = self.directory.get(&id) else { continue };
             entry.card.lingering.set(false);
             if entry.card.idle.get() && entry.card.depth.get() == 0 {
-                counter!("ordain_actors_passivated_total").increment(1);
+                local.meter.passivated.increment(1);
                 if let Some(at) = entry.card.timer.get().filter(|at| *at > now.plus_ms(NEAR_MS)) {
                     local.timers.borrow_mut().remove(&(at, id.clone()));
                     self.shared.far_timer.note(at);
@@ -181,7 +181,7 @@ impl Handler<Ask> for Shard {
             return;
         }
         let load = Load::for_action(&ask.command.action);
-        let envelope = Envelope { work: Work::Command(Box::new(ask.command)), reply: Some(ask.reply) };
+        let envelope = Envelope::new(Work::Command(Box::new(ask.command)), Some(ask.reply));
         self.deliver(&id, load, envelope, ctx);
     }
 }
@@ -262,7 +262,7 @@ impl Handler<Wake> for Shard {
         for family in wake.now {
             let Some(root) = family.first().map(|row| row.id.clone()) else { continue };
             if !self.directory.contains_key(&root) {
-                let envelope = Envelope { work: Work::Input { to: root.clone(), input: Input::Tick }, reply: None };
+                let envelope = Envelope::new(Work::Input { to: root.clone(), input: Input::Tick }, None);
                 self.deliver(&root, Load::From(family), envelope, ctx);
             }
         }

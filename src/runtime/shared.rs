@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Options;
+use super::census::Crashes;
 use super::journal::JournalDoor;
 use super::queue::Signer;
 use super::readers::Readers;
@@ -37,6 +38,8 @@ pub(super) struct Shared {
     pub draining: AtomicBool,
     /// The deepest mailbox seen.
     pub mailbox_high: AtomicUsize,
+    /// The newest crashes of actors.
+    pub crashes: Crashes,
     /// The first far timer that was set since the last look at SQL, in ms; see `timers`.
     pub far_timer: super::timers::FarTimer,
 }
@@ -68,8 +71,13 @@ pub(super) struct Clock {
 
 impl Clock {
     pub fn now(&self) -> Timestamp {
-        let ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
+        let ms = Self::wall().0;
         Timestamp(self.last.fetch_max(ms, Ordering::Relaxed).max(ms))
+    }
+
+    /// The system's clock as it is.
+    pub fn wall() -> Timestamp {
+        Timestamp(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64))
     }
 }
 

@@ -117,6 +117,7 @@ impl Plan {
             },
             deadline_ms: deadline,
             metadata: BTreeMap::new(),
+            trace: None,
             fingerprint: format!("content-{n}"),
         })
     }

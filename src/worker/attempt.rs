@@ -60,6 +60,7 @@ async fn call(activities: &Activities, leased: Leased) -> Result<Value, Failure>
         scheduled_at: Timestamp(0),
         input: leased.input,
         recovered: leased.recovered,
+        trace: leased.traceparent,
     };
     let guarded = AssertUnwindSafe(async { activity.call(call).await }).catch_unwind();
     guarded.await.unwrap_or_else(|_| Err(Failure::new(FailureKind::Panic, "the activity panicked")))

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{WorkerError, WorkerOptions};
 use crate::cli::CliError;
 use crate::cli::client::{Client, encode, problem};
-use crate::model::{Name, RunId, WorkflowId};
+use crate::model::{Name, RunId, Trace, WorkflowId};
 
 /// How long an answer may take, beyond what the server was asked to hold it.
 const NO_HOLD: Duration = Duration::ZERO;
@@ -26,6 +26,7 @@ pub(super) struct Leased {
     pub timeout_ms: u64,
     #[serde(default)]
     pub recovered: bool,
+    pub traceparent: Trace,
 }
 
 pub(super) enum Polled {

@@ -8,6 +8,7 @@ pub mod crowd;
 pub mod faults;
 pub mod ledger;
 pub mod postgres;
+pub mod promtool;
 pub mod sandbox;
 pub mod server;
 pub mod slow;

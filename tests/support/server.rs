@@ -260,6 +260,11 @@ impl Server {
         self.folder.path().join("server.log")
     }
 
+    /// All that it wrote, over all its lives.
+    pub fn whole_log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.log_file()).unwrap_or_default()).into_owned()
+    }
+
     /// The end of what it wrote, over all its lives.
     pub fn log(&self) -> String {
         let log = std::fs::read(self.log_file()).unwrap_or_default();

@@ -20,21 +20,7 @@ use super::problem::Problem;
 use super::site::by;
 use crate::model::OrderId;
 use crate::runtime::{Answer, Command};
-
-/// The states an order can be in.
-pub const STATES: [&str; 11] = [
-    "received",
-    "validated",
-    "in_review",
-    "charging",
-    "shipping",
-    "completed",
-    "compensating",
-    "cancelled",
-    "failed",
-    "timed_out",
-    "stuck",
-];
+pub use crate::workflows::order::STATES;
 
 pub type Outcome = Result<HttpResponse, Problem>;
 

@@ -10,7 +10,7 @@ use crate::http::fingerprint::idempotency_key;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::schema::{StartBody, StatusDocument};
-use crate::http::{Site, body};
+use crate::http::{Site, body, trace};
 use crate::runtime::{Action, Command};
 use crate::workflows::order::KIND;
 
@@ -23,6 +23,7 @@ use crate::workflows::order::KIND;
     params(
         ("order_id" = String, Path, description = "1 to 128 characters out of A-Z a-z 0-9 . _ : ~ -", example = "o-1"),
         ("payment_id" = Option<String>, Query, description = "In place of the body's; if both are given they must be equal", example = "pay-1"),
+        ("traceparent" = Option<String>, Header, description = "W3C Trace Context: kept with the order and passed on to its activities"),
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters: the same key and request get the first answer again"),
     ),
     request_body(content = StartBody, description = "May be missing"),
@@ -37,8 +38,9 @@ pub async fn start(req: HttpRequest, site: Data<Site>, payload: Payload) -> Outc
     let bytes = body::read(&req, payload, site.options.body_limit_bytes, deadline).await?;
     let body = body::json(&bytes)?;
     let query = Query::read(req.query_string());
-    let start = start_request::read(&order_id, query, body.as_ref(), &site.options.order)?;
+    let mut start = start_request::read(&order_id, query, body.as_ref(), &site.options.order)?;
     let idempotency = idempotency_key(&req, &["start", order_id.as_str(), &start.fingerprint])?;
+    start.trace = trace::of(req.headers());
     let input = serde_json::to_value(&start).map_err(|_| Problem::internal())?;
     let action = Action::Start { kind: KIND, input, fingerprint: start.fingerprint };
     let by = Visit::of(&req).caller(202);

@@ -85,6 +85,7 @@ pub fn read(
         },
         deadline_ms: some(sent.deadline_ms.unwrap_or(defaults.deadline_ms)),
         metadata: sent.metadata,
+        trace: None,
         fingerprint,
     })
 }

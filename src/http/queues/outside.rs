@@ -77,7 +77,7 @@ fn document(queue: &str, leased: &LeasedCall) -> String {
         "token": leased.token, "queue": queue, "activity": leased.activity, "workflow_id": leased.workflow_id,
         "run_id": leased.run_id, "attempt": leased.attempt, "input": leased.input,
         "idempotency_key": leased.idempotency_key, "deadline_at": leased.deadline_at,
-        "timeout_ms": leased.timeout_ms, "recovered": leased.recovered,
+        "timeout_ms": leased.timeout_ms, "recovered": leased.recovered, "traceparent": leased.trace,
     });
     document.to_string()
 }

@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
 use actix::Context;
-use metrics::counter;
 
+use super::trail::Trail;
 use super::{InFlight, Phase, WorkflowActor};
 use crate::kernel::{Commit, Family, Rejection};
 use crate::runtime::command::{Answer, EngineError};
@@ -37,6 +37,7 @@ impl WorkflowActor {
             }),
             Work::Input { .. } => None,
         };
+        let trail = Trail::of(&envelope.work, self.family.as_ref(), next.as_ref(), &commit);
         let token = self.local.next_token();
         let audit = match &envelope.work {
             // An entry says what was answered; what changes nothing is answered, and entered, elsewhere.
@@ -51,7 +52,7 @@ impl WorkflowActor {
         let unit = Unit { transitions: commit.transitions, answer, owner: owner.clone(), audit };
         let request = Request { unit, shard: self.local.index, id: self.id.clone(), token };
         shared.committing.fetch_add(1, Ordering::Relaxed);
-        self.in_flight = Some(InFlight { token, envelope, next, owner, calls: commit.calls, outcome });
+        self.in_flight = Some(InFlight { token, envelope, next, owner, calls: commit.calls, trail, outcome });
         self.phase = Phase::Committing;
         if shared.journal.append(request).is_err() {
             let full = StoreError::Unavailable("the journal's queue is full".to_owned());
@@ -85,7 +86,7 @@ impl WorkflowActor {
                 self.rest(ctx);
             }
             Err(error @ (StoreError::Refused(_) | StoreError::Corrupt(_))) => {
-                counter!("ordain_invariant_violations_total").increment(1);
+                self.local.meter.violations.increment(1);
                 tracing::error!(order_id = %self.id, %error, "a transition was refused; the order is read again");
                 self.family = None;
                 self.refusals += 1;
@@ -107,7 +108,7 @@ impl WorkflowActor {
 
     /// The commit is durable: now it is the state, is answered, and its calls are made.
     fn adopt(&mut self, flight: InFlight, ctx: &mut Context<Self>) {
-        let InFlight { envelope, next, owner, calls, outcome, .. } = flight;
+        let InFlight { envelope, next, owner, calls, trail, outcome, .. } = flight;
         self.phase = Phase::Idle;
         let changed = next.is_some();
         if next.is_some() {
@@ -115,6 +116,8 @@ impl WorkflowActor {
             self.owner = owner;
             self.absent = false;
             (self.panics, self.refusals) = (0, 0);
+            self.remember();
+            trail.tell(&self.local.meter);
         }
         let document = outcome.as_ref().ok().map(|answer| answer.document.clone()).unwrap_or_default();
         self.finish(envelope, outcome.map_err(EngineError::Rejected));

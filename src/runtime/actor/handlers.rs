@@ -46,7 +46,10 @@ impl Handler<Committed> for WorkflowActor {
             self.local.shared.committing.fetch_sub(1, Ordering::Relaxed);
             let lost = EngineError::Crashed(self.last_panic.clone());
             let answer = match committed.result {
-                Ok(Verdict::Stored) => flight.outcome.map_err(EngineError::Rejected),
+                Ok(Verdict::Stored) => {
+                    flight.trail.tell(&self.local.meter);
+                    flight.outcome.map_err(EngineError::Rejected)
+                }
                 _ => Err(lost),
             };
             self.finish(flight.envelope, answer);

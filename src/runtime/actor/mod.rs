@@ -5,6 +5,7 @@
 
 mod commit;
 mod handlers;
+mod trail;
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,9 +13,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use actix::{ActorContext, ActorFutureExt, AsyncContext, Context, WrapFuture};
-use metrics::counter;
 use serde_json::json;
 
+use super::census::Crash;
 use super::command::{Action, Answer, Command, EngineError};
 use super::envelope::{Envelope, Work};
 use super::live::document;
@@ -22,8 +23,9 @@ use super::local::{Card, Local};
 use super::pool::panic_message;
 use crate::access::Owner;
 use crate::kernel::{ActivityCall, Commit, Family, Input, Live, Rejection, START_AGAIN, Stepped};
-use crate::model::WorkflowId;
+use crate::model::{RunId, TraceId, WorkflowId};
 use crate::store::{StoreError, StoredWorkflow};
+use trail::Trail;
 
 /// Where a new actor has its state from.
 pub(super) enum Load {
@@ -66,6 +68,7 @@ struct InFlight {
     /// Whose it is from then on.
     owner: Option<Owner>,
     calls: Vec<ActivityCall>,
+    trail: Trail,
     /// What is answered once it is durable.
     outcome: Result<Answer, Rejection>,
 }
@@ -88,6 +91,16 @@ pub(super) struct WorkflowActor {
     last_panic: String,
     restarts: u32,
     refusals: u32,
+    /// Of the root as it was last seen; for logs.
+    known: Option<Known>,
+}
+
+/// What the lines of an order are joined by.
+#[derive(Clone, Copy)]
+struct Known {
+    run_id: RunId,
+    seq: u64,
+    trace_id: TraceId,
 }
 
 /// What an input comes to.
@@ -116,7 +129,16 @@ impl WorkflowActor {
             last_panic: String::new(),
             restarts: 0,
             refusals: 0,
+            known: None,
         }
+    }
+
+    fn remember(&mut self) {
+        let known = |family: &Family| {
+            let core = family.root().machine.core();
+            Known { run_id: core.run_id, seq: core.seq, trace_id: family.trace().id() }
+        };
+        self.known = self.family.as_ref().map(known).or(self.known);
     }
 
     fn begin_load(&mut self, ctx: &mut Context<Self>) {
@@ -180,6 +202,7 @@ impl WorkflowActor {
                 self.absent = family.is_none();
                 self.family = family;
                 self.owner = rows.first().and_then(|root| root.owner.clone());
+                self.remember();
                 self.resume();
                 // What was committed before this actor was rebuilt may not have been told to those who wait for it.
                 self.show(String::new());
@@ -187,12 +210,15 @@ impl WorkflowActor {
         }
         if self.panics >= self.local.shared.options.panics_max && self.family.is_some() {
             self.panics = 0;
-            counter!("ordain_actors_stuck_total").increment(1);
-            tracing::error!(order_id = %self.id, panic = %self.last_panic, "the order is stuck");
+            self.local.meter.stuck.increment(1);
+            tracing::error!(
+                order_id = %self.id, run_id = self.known.map(|k| tracing::field::display(k.run_id)), seq = self.known.map(|k| k.seq),
+                trace_id = self.known.map(|k| tracing::field::display(k.trace_id)), panic = %self.last_panic, "the order is stuck"
+            );
             let reason = format!("its actor panicked again and again: {}", self.last_panic);
             let work = Work::Input { to: self.id.clone(), input: Input::Crashed { reason } };
             self.card.depth.set(self.card.depth.get() + 1);
-            self.pending.push_front(Envelope { work, reply: None });
+            self.pending.push_front(Envelope::new(work, None));
         }
         self.pump(ctx);
     }
@@ -297,7 +323,10 @@ impl WorkflowActor {
         }
     }
 
-    fn process(&mut self, envelope: Envelope, ctx: &mut Context<Self>) {
+    fn process(&mut self, mut envelope: Envelope, ctx: &mut Context<Self>) {
+        if let Some(queued) = envelope.queued.take() {
+            self.local.meter.wait.record(queued.elapsed().as_secs_f64());
+        }
         let computed = catch_unwind(AssertUnwindSafe(|| {
             let computed = self.compute(&envelope.work);
             let answered = envelope.wants_document();
@@ -353,12 +382,19 @@ impl WorkflowActor {
 
     /// Workflow code panicked: nothing it has touched is kept.
     fn crashed(&mut self, message: String, envelope: Option<Envelope>, ctx: &mut Context<Self>) {
-        counter!("ordain_actors_restarted_total").increment(1);
-        tracing::error!(order_id = %self.id, panic = %message, "an actor panicked; it is rebuilt from SQL");
+        self.local.meter.restarted.increment(1);
+        tracing::error!(
+            order_id = %self.id, run_id = self.known.map(|k| tracing::field::display(k.run_id)), seq = self.known.map(|k| k.seq),
+            trace_id = self.known.map(|k| tracing::field::display(k.trace_id)), panic = %message,
+            "an actor panicked; it is rebuilt from SQL"
+        );
+        let at = self.local.shared.now();
+        self.local.shared.crashes.note(Crash { order_id: self.id.clone(), at, panic: message.clone() });
         self.family = None;
         self.absent = false;
         self.panics += 1;
         self.restarts += 1;
+        self.card.restarts.set(self.restarts);
         if let Some(envelope) = envelope {
             self.finish(envelope, Err(EngineError::Crashed(message.clone())));
         }

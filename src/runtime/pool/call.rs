@@ -10,7 +10,6 @@ use std::time::Duration;
 use actix::{AsyncContext, Context};
 use futures_util::FutureExt;
 use futures_util::task::noop_waker_ref;
-use metrics::histogram;
 
 use super::handlers::Ended;
 use super::line::Job;
@@ -25,7 +24,7 @@ impl Pool {
     /// Makes a call; it is under way already as far as the line knows.
     pub(super) fn start(&mut self, job: Job, now: Ms, ctx: &mut Context<Self>) {
         let Job { shard, call, queued, .. } = job;
-        histogram!("ordain_queue_wait_seconds", "queue" => self.name.clone()).record(queued.elapsed().as_secs_f64());
+        self.meter.waited(queued);
         let head = Head::of(shard, &call);
         let permit = self.permit(now);
         let timeout = Duration::from_millis(call.timeout_ms);

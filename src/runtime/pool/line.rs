@@ -218,7 +218,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::model::RunId;
+    use crate::model::{RunId, Trace};
 
     fn job(n: u32, outside: bool) -> Job {
         let call = ActivityCall {
@@ -233,6 +233,7 @@ mod tests {
             scheduled_at: Timestamp(i64::from(1_000 - n)),
             input: Value::Null,
             recovered: false,
+            trace: Trace::of_run(RunId(uuid::Uuid::nil())),
         };
         Job { shard: 0, call, queued: Instant::now(), outside }
     }

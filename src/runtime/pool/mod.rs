@@ -13,17 +13,17 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor, AsyncContext, Context, Recipient, SpawnHandle};
 use governor::clock::MonotonicClock;
-use metrics::{counter, gauge, histogram};
 use serde_json::Value;
 
 use self::leases::{Leases, Pollers, Workers};
 use self::line::{CallId, Job, Line, id_of};
 use super::messages::{Beyond, CallEnd, CallEnds};
+use super::meters::QueueMeter;
 use super::queue::{Backoff, Ms, Permit, QueueOptions, Rate, Room, Slots, Word};
 use super::shared::SharedRef;
 use crate::activities::Activities;
 use crate::kernel::ActivityCall;
-use crate::model::{Failure, FailureKind, Name, RunId, WorkflowId};
+use crate::model::{Failure, FailureKind, Name, RunId, Trace, WorkflowId};
 
 pub(super) use call::panic_message;
 pub(super) use handlers::{Adopt, Run, Show, Stop};
@@ -58,6 +58,7 @@ pub(super) struct Pool {
     /// When the limits let the next call start, where one waits for that.
     gate_at: Option<Ms>,
     alarm: Option<(Ms, SpawnHandle)>,
+    meter: QueueMeter,
 }
 
 pub(super) type Outcome = Result<Value, Failure>;
@@ -79,6 +80,7 @@ impl Pool {
         shards: Vec<(Recipient<CallEnds>, Recipient<Beyond>)>,
     ) -> Self {
         let ended = shards.iter().map(|_| Vec::new()).collect();
+        let meter = QueueMeter::new(&name);
         Self {
             name,
             activities,
@@ -98,6 +100,7 @@ impl Pool {
             flush_due: false,
             gate_at: None,
             alarm: None,
+            meter,
         }
     }
 
@@ -187,8 +190,6 @@ impl Pool {
         }
         let wants_slot = self.wants_slot();
         self.slots.adjust(now, self.running, wants_slot);
-        gauge!("ordain_queue_running", "queue" => self.name.clone()).set((self.running + self.leases.len()) as f64);
-        gauge!("ordain_queue_backlog", "queue" => self.name.clone()).set(self.line.backlog() as f64);
         self.arm(now, ctx);
     }
 
@@ -244,12 +245,12 @@ impl Pool {
         let kind = failure.map_or("none", |failure| failure.kind.as_str());
         tracing::debug!(
             order_id = head.workflow_id.root(), workflow_id = %head.workflow_id, run_id = %head.run_id, seq = head.seq,
-            activity = %head.activity, attempt = head.attempt, failure = kind,
-            message = failure.map(|failure| failure.message.as_str()), "an attempt has ended"
+            activity = %head.activity, attempt = head.attempt, trace_id = %head.trace.id(),
+            span_id = %head.trace.span_id(), parent_span_id = head.trace.around_id().map(tracing::field::display),
+            failure = kind, ms = head.began.elapsed().as_millis() as u64,
+            why = failure.map(|failure| failure.message.as_str()), "an attempt has ended"
         );
-        counter!("ordain_activity_attempts_total", "activity" => head.activity.clone(), "failure" => kind).increment(1);
-        histogram!("ordain_activity_seconds", "activity" => head.activity.clone())
-            .record(head.began.elapsed().as_secs_f64());
+        self.meter.attempt(&head.activity, kind, head.began.elapsed());
     }
 }
 
@@ -272,6 +273,7 @@ pub(super) struct Head {
     pub seq: u64,
     pub activity: Name,
     pub attempt: u32,
+    pub trace: Trace,
     pub began: Instant,
 }
 
@@ -279,7 +281,7 @@ impl Head {
     fn of(shard: usize, call: &ActivityCall) -> Self {
         let (workflow_id, activity) = (call.workflow_id.clone(), call.activity.clone());
         let (run_id, seq, attempt) = (call.run_id, call.seq, call.attempt);
-        Self { shard, workflow_id, run_id, seq, activity, attempt, began: Instant::now() }
+        Self { shard, workflow_id, run_id, seq, activity, attempt, trace: call.trace, began: Instant::now() }
     }
 
     fn id(&self) -> CallId {

@@ -6,7 +6,6 @@
 use std::time::{Duration, Instant};
 
 use actix::{Context, Handler, Message};
-use metrics::histogram;
 use serde_json::Value;
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -15,7 +14,7 @@ use super::call::timed_out;
 use super::leases::{Handed, LEASE_MS, Lease, Poller};
 use super::line::{CallId, Job, id_of};
 use super::{Gate, Head, Pool};
-use crate::model::{Failure, RunId, Timestamp};
+use crate::model::{Failure, RunId, Timestamp, Trace};
 use crate::runtime::queue::{LeaseToken, Ms};
 
 /// A worker wants something to do.
@@ -97,8 +96,7 @@ impl Pool {
             // It went away this very moment; the call is the next one's.
             return self.line.put_back(job);
         }
-        histogram!("ordain_queue_wait_seconds", "queue" => self.name.clone())
-            .record(job.queued.elapsed().as_secs_f64());
+        self.meter.waited(job.queued);
         self.workers.saw(&poller.worker, now);
         let (head, permit) = (Head::of(job.shard, &job.call), self.permit(now));
         let (until, last) = (now + lease_ms, now + last_ms);
@@ -139,6 +137,7 @@ impl Pool {
                             seq: 0,
                             activity,
                             attempt: token.attempt,
+                            trace: Trace::of_run(run_id),
                             began: Instant::now(),
                         }
                     }

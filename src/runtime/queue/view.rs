@@ -1,13 +1,13 @@
 //! A queue as people see it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::RateLimit;
 use crate::model::{Name, Timestamp, WorkflowId};
 
 /// A queue at one moment.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QueueView {
     pub name: Name,
     /// Calls this process has under way at once, at most; the same as `max`.
@@ -37,7 +37,7 @@ pub struct QueueView {
 }
 
 /// An attempt in the hands of an outside worker.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct HeldLease {
     pub workflow_id: WorkflowId,
     pub activity: Name,

@@ -12,7 +12,7 @@ use crate::kernel::{
     ClockMode, Core, Document, Live, Machine, Message, Persistence, Recipient, Rejection, Stimulus, View, Wish,
     Workflow,
 };
-use crate::model::{PaymentRow, PaymentStatus, Timestamp, WorkflowId};
+use crate::model::{PaymentRow, PaymentStatus, Timestamp, Trace, WorkflowId};
 use crate::workflows::shipping::{self, ShipmentStart};
 
 impl Workflow for Order {
@@ -241,6 +241,10 @@ impl Workflow for Order {
         for timer in timers.into_iter().flatten() {
             *timer = timer.map(|due| due.plus_ms(ms));
         }
+    }
+
+    fn trace(&self) -> Option<Trace> {
+        self.start.trace
     }
 
     fn payment(&self) -> Option<PaymentRow> {

@@ -19,6 +19,21 @@ pub const KIND: &str = "order";
 /// The task queue of its own activities.
 pub const QUEUE: &str = "orders";
 
+/// The states an order can be in.
+pub const STATES: [&str; 11] = [
+    "received",
+    "validated",
+    "in_review",
+    "charging",
+    "shipping",
+    "completed",
+    "compensating",
+    "cancelled",
+    "failed",
+    "timed_out",
+    "stuck",
+];
+
 /// Names of its activities.
 pub mod activity {
     pub const RECEIVE: &str = "receive_order";

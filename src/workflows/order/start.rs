@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::{Address, Money, OrderId, PaymentId};
+use crate::model::{Address, Money, OrderId, PaymentId, Trace};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OrderStart {
@@ -24,6 +24,9 @@ pub struct OrderStart {
     pub deadline_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, Value>,
+    /// The trace the start came with. It is not of the content: the fingerprint does not know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Trace>,
     /// A hash of the request as it was sent, to tell a repetition from another order of the same id.
     pub fingerprint: String,
 }
