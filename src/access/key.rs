@@ -4,6 +4,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use ring::rand::{SecureRandom as _, SystemRandom};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -22,6 +23,11 @@ pub const NAME_CHARS_MAX: usize = 64;
 
 pub type KeyId = Arc<str>;
 
+/// The operating system gives no random numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the system gives no random numbers")]
+pub struct RandomError;
+
 /// The text a client shows. Never written to a log, an answer (but the one that makes it) or the database.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -31,7 +37,7 @@ impl Secret {
     ///
     /// # Errors
     /// Where the operating system gives no randomness.
-    pub fn generate() -> Result<Self, getrandom::Error> {
+    pub fn generate() -> Result<Self, RandomError> {
         Ok(Self(format!("{PREFIX}{}", random_hex::<SECRET_BYTES>()?)))
     }
 
@@ -126,7 +132,7 @@ pub struct Key {
 ///
 /// # Errors
 /// Where the operating system gives no randomness.
-pub fn new_id() -> Result<KeyId, getrandom::Error> {
+pub fn new_id() -> Result<KeyId, RandomError> {
     Ok(format!("key-{}", random_hex::<ID_BYTES>()?).into())
 }
 
@@ -145,9 +151,9 @@ pub fn check_name(text: &str) -> Result<(), String> {
     }
 }
 
-fn random_hex<const N: usize>() -> Result<String, getrandom::Error> {
+fn random_hex<const N: usize>() -> Result<String, RandomError> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes)?;
+    SystemRandom::new().fill(&mut bytes).map_err(|_| RandomError)?;
     Ok(hex(&bytes))
 }
 

@@ -6,7 +6,7 @@ mod key;
 mod ring;
 mod scope;
 
-pub use key::{Digest, Key, KeyId, NAME_CHARS_MAX, Secret, check_name, new_id};
+pub use key::{Digest, Key, KeyId, NAME_CHARS_MAX, RandomError, Secret, check_name, new_id};
 pub use ring::{KEYS_MAX, KeyChange, Ring};
 pub use scope::{Scope, Scopes};
 

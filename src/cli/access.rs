@@ -31,7 +31,7 @@ impl Access {
     ///
     /// # Errors
     /// [`CliError::Usage`] where the file with the authorities cannot be used.
-    pub fn client(&self) -> Result<Client, CliError> {
+    pub(crate) fn client(&self) -> Result<Client, CliError> {
         let own = match self.ca_file.as_ref().filter(|file| !file.as_os_str().is_empty()) {
             Some(file) => {
                 let wrong = |why: String| CliError::Usage(format!("--ca-file {}: {why}", file.display()));

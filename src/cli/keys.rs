@@ -1,4 +1,4 @@
-//! `ordain key`: over HTTP where a server is named, else on the database itself while no server runs on it.
+//! `ordain key`: over HTTP where a server is named, else on the database itself, beside its server if there is one.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::terminal::{clean, now};
 use super::{CliError, out, show};
 use crate::access::{KEYS_MAX, Key, KeyChange, Scope, Scopes, Secret, check_name, new_id};
 use crate::config;
-use crate::store::{self, AuditEntry, OpenError, Store};
+use crate::store::{self, AuditEntry, Location, OpenError};
 use crate::tasks::TaskTypes;
 
 /// How the command line is called in the audit.
@@ -166,15 +166,34 @@ fn document(key: &Key) -> Value {
     })
 }
 
-/// The database, taken as a server takes it: so no two write at once.
-fn open(args: &DatabaseArgs, tasks: &Arc<TaskTypes>) -> Result<Store, CliError> {
-    let location = config::load(args.config.as_deref(), args, Arc::clone(tasks))?.location;
-    store::open(&location, 1).map_err(|error| match error {
-        OpenError::InUse { .. } => {
-            CliError::Refused(format!("{error}; ask that server instead: --url http://… and --api-key"))
+/// Changes the keys of the database itself: as its owner, or beside the server that owns it, which takes it up within
+/// seconds. Whether there is such a key.
+fn change(location: &Location, change: &KeyChange, entry: &AuditEntry) -> Result<bool, CliError> {
+    match store::open(location, 1) {
+        Ok(mut store) => {
+            let full = store.api_keys.len() >= KEYS_MAX && matches!(change, KeyChange::Create(_));
+            if full {
+                return Err(too_many());
+            }
+            store.journal.change_keys(change, Some(entry)).map_err(failed)
         }
-        other => other.into(),
-    })
+        Err(OpenError::InUse { .. }) => {
+            let known = store::open_read_only(location)?.key_counts().map_err(failed)?;
+            if matches!(change, KeyChange::Create(_)) && known.0 >= KEYS_MAX as i64 {
+                return Err(too_many());
+            }
+            Ok(store::change_keys_beside(location, change, entry)?)
+        }
+        Err(other) => Err(other.into()),
+    }
+}
+
+fn too_many() -> CliError {
+    CliError::Refused(format!("there are {KEYS_MAX} keys already, revoked ones included"))
+}
+
+fn location(args: &DatabaseArgs, tasks: &Arc<TaskTypes>) -> Result<Location, CliError> {
+    Ok(config::load(args.config.as_deref(), args, Arc::clone(tasks))?.location)
 }
 
 fn entry(route: &'static str, reason: String) -> AuditEntry {
@@ -202,10 +221,6 @@ fn create(
     scopes: Scopes,
     owner: Option<&str>,
 ) -> Result<Value, CliError> {
-    let mut store = open(args, tasks)?;
-    if store.api_keys.len() >= KEYS_MAX {
-        return Err(CliError::Refused(format!("there are {KEYS_MAX} keys already, revoked ones included")));
-    }
     let secret = Secret::generate().map_err(failed)?;
     let key = Arc::new(Key {
         id: new_id().map_err(failed)?,
@@ -217,26 +232,24 @@ fn create(
         revoked_at: None,
     });
     let entry = entry("key create", format!("made {}", key.id));
-    store.journal.change_keys(&KeyChange::Create(Arc::clone(&key)), Some(&entry)).map_err(failed)?;
+    change(&location(args, tasks)?, &KeyChange::Create(Arc::clone(&key)), &entry)?;
     let mut made = document(&key);
     made["key"] = json!(secret.reveal());
     Ok(made)
 }
 
 fn list(args: &DatabaseArgs, tasks: &Arc<TaskTypes>) -> Result<Value, CliError> {
-    let location = config::load(args.config.as_deref(), args, Arc::clone(tasks))?.location;
-    let mut keys = store::open_read_only(&location)?.keys().map_err(failed)?;
+    let mut keys = store::open_read_only(&location(args, tasks)?)?.keys().map_err(failed)?;
     keys.sort_by_key(|key| key.created_at);
     Ok(json!({ "keys": keys.iter().map(document).collect::<Vec<_>>() }))
 }
 
 fn revoke(args: &DatabaseArgs, tasks: &Arc<TaskTypes>, id: &str) -> Result<Value, CliError> {
-    let mut store = open(args, tasks)?;
+    let location = location(args, tasks)?;
     let entry = entry("key revoke", format!("revoked {}", id.chars().take(64).collect::<String>()));
-    let change = KeyChange::Revoke { id: id.to_owned(), at: now() };
-    if !store.journal.change_keys(&change, Some(&entry)).map_err(failed)? {
+    if !change(&location, &KeyChange::Revoke { id: id.to_owned(), at: now() }, &entry)? {
         return Err(CliError::Refused(format!("there is no key {id:?} in the database (key_not_found)")));
     }
-    let key = store.queries.keys().map_err(failed)?.into_iter().find(|key| *key.id == *id);
+    let key = store::open_read_only(&location)?.keys().map_err(failed)?.into_iter().find(|key| *key.id == *id);
     Ok(key.as_ref().map(document).unwrap_or_default())
 }

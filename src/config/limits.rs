@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 
 use super::ConfigError;
 use super::settings::{ActivitySection, QueueSection, Retry, Settings, Time};
-use crate::activities::{self, Activities, ActivitySettings, Chaos, SettingError, SetupError};
-use crate::http::{OrderDefaults, ServerOptions};
+use crate::activities::{self, Activities, Allow, ActivitySettings, Chaos, SettingError, SetupError};
+use crate::http::{OrderDefaults, ServerOptions, TlsFiles};
 use crate::kernel::{Policies, RetryPolicy};
 use crate::runtime::{CONCURRENCY_MAX, Options, QueueOptions, RateLimit};
 use crate::secrets::{KeySource, Secrets};
@@ -111,6 +111,14 @@ impl Settings {
             outside: section.outside,
             headers: section.headers.iter().map(|(name, value)| (name.clone(), value.0.clone())).collect(),
         };
+        let allow = Allow::read(&self.outside.allow)
+            .map_err(|entry| ConfigError::value("outside.allow", format!("{entry:?} is not HOST:PORT or HOST")))?;
+        for (name, section) in &self.activities {
+            if let Some(url) = section.url.as_deref().filter(|url| !allow.permits(url)) {
+                let why = format!("{url:?} goes to a place that outside.allow does not name");
+                return Err(ConfigError::value(&format!("activities.{name}.url"), why));
+            }
+        }
         let named = self.activities.iter().map(|(name, section)| (name.clone(), of(section))).collect();
         let chaos = Chaos { mode: self.chaos, seed: self.chaos_seed };
         activities::build(&named, tasks.activities(secrets), chaos).map_err(|error| {
@@ -177,11 +185,22 @@ impl Settings {
                 deadline_ms: ms("deadline_seconds", self.deadline_seconds)?,
             },
             keys: self.api_keys()?,
-            rate_limit_per_second: NonZeroU32::new(self.rate_limit_per_second),
+            requests_per_second_per_key: NonZeroU32::new(self.limits.requests_per_second_per_key),
+            tls: self.tls()?,
             allowed_hosts: self.allowed_hosts.clone(),
             insecure: self.insecure,
             ..defaults
         })
+    }
+
+    /// Where the certificate is; nothing is read yet.
+    fn tls(&self) -> Result<Option<TlsFiles>, ConfigError> {
+        match (self.tls_cert.clone(), self.tls_key.clone()) {
+            (None, None) => Ok(None),
+            (Some(cert), Some(key)) => Ok(Some(TlsFiles { cert, key })),
+            (Some(_), None) => Err(ConfigError::value("tls_cert", "needs tls_key beside it")),
+            (None, Some(_)) => Err(ConfigError::value("tls_key", "needs tls_cert beside it")),
+        }
     }
 
     /// What is wrong if the database has no keys, either: nobody would need one to reach it from beyond this machine.

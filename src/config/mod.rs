@@ -20,7 +20,7 @@ use serde::Serialize;
 
 pub use error::ConfigError;
 pub use keys::KeySection;
-pub use settings::{ActivitySection, HeaderText, LogFormat, QueueSection, RateSection, Retry, Settings, Time};
+pub use settings::{ActivitySection, HeaderText, LimitSection, LogFormat, OutsideSection, QueueSection, RateSection, Retry, Settings, Time};
 
 use crate::activities::Activities;
 use crate::http::ServerOptions;
@@ -41,6 +41,20 @@ pub struct Config {
     pub warnings: Vec<String>,
     /// What is wrong if the database has no API keys: it would listen beyond loopback, open to all.
     pub without_keys: Option<ConfigError>,
+}
+
+impl Config {
+    /// Reads the server's certificate, where it has one, and checks that its key fits.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the file.
+    pub fn check_tls(&self) -> Result<(), ConfigError> {
+        let Some(files) = &self.server.tls else { return Ok(()) };
+        match files.load() {
+            Ok(_) => Ok(()),
+            Err(error) => Err(ConfigError::value("tls_cert", format!("cannot be used: {error}"))),
+        }
+    }
 }
 
 /// Reads the settings and checks all of them; touches nothing. `file`: a configuration file that must be there;

@@ -1,6 +1,7 @@
 //! What can be set, its names and its defaults. What a value means, and whether it can be used, is told in `limits`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +18,14 @@ pub struct Settings {
     pub bind: String,
     /// Allows to listen beyond loopback without API keys.
     pub insecure: bool,
-    /// Requests a second each API key may make; 0: any number.
-    pub rate_limit_per_second: u32,
+    /// The server's certificate, and those that lead to its authority, in PEM; with it the server speaks TLS alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's private key, in PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_key: Option<PathBuf>,
+    pub limits: LimitSection,
+    pub outside: OutsideSection,
     /// Names under which the server answers on loopback, beside this machine's own; in a variable with commas.
     #[serde(deserialize_with = "names")]
     pub allowed_hosts: Vec<String>,
@@ -154,6 +161,24 @@ pub enum Time {
     Text(String),
 }
 
+/// `[limits]`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitSection {
+    /// Requests a second each API key may make; 0: any number.
+    pub requests_per_second_per_key: u32,
+}
+
+/// `[outside]`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OutsideSection {
+    /// `HOST:PORT`, or `HOST` for any port: where activities may go; empty: wherever their settings say. In a variable with
+    /// commas.
+    #[serde(deserialize_with = "names", skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<String>,
+}
+
 /// `[queues.NAME]`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -192,7 +217,10 @@ impl Default for Settings {
         Self {
             bind: "127.0.0.1:8000".to_owned(),
             insecure: false,
-            rate_limit_per_second: 0,
+            tls_cert: None,
+            tls_key: None,
+            limits: LimitSection::default(),
+            outside: OutsideSection::default(),
             allowed_hosts: Vec::new(),
             admin_key: None,
             keys: Vec::new(),

@@ -30,15 +30,19 @@ mod server;
 pub(crate) mod site;
 mod system;
 mod tasks;
+mod tls;
 mod trace;
 mod workflows;
 
 pub use frame::describe as describe_metrics;
 pub use openapi::json as openapi_json;
 pub use seat::Seat;
-pub use server::serve;
+pub use server::{ServeError, serve};
+pub use tls::{TlsError, TlsFiles};
 pub use site::{MetricsFn, OrderDefaults, ServerOptions, Site};
 
+#[cfg(test)]
+mod inventory;
 #[cfg(test)]
 mod socket_tests;
 #[cfg(test)]

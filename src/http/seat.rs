@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::problem::Problem;
-use crate::access::Ring;
+use crate::access::{Key, Ring};
 use crate::runtime::Engine;
 
 /// Cheap to clone; shared by the server and whoever runs it.
@@ -13,7 +13,7 @@ pub struct Seat(Arc<RwLock<Place>>);
 
 struct Place {
     sitting: Sitting,
-    /// The keys of the database, once they were read; those of the last engine while there is none.
+    /// The keys of the database, once they were read.
     keys: Option<Arc<Ring>>,
 }
 
@@ -33,6 +33,11 @@ impl Seat {
     pub fn fill(&self, engine: Engine) {
         let mut place = self.0.write().unwrap_or_else(PoisonError::into_inner);
         *place = Place { keys: Some(Arc::clone(engine.keys())), sitting: Sitting::Engine(engine) };
+    }
+
+    /// The keys of a database that another process owns.
+    pub fn know(&self, keys: Vec<Key>) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).keys = Some(Arc::new(Ring::of(keys)));
     }
 
     /// Takes the engine away; requests are answered 503 with this code (`standby`, `database_unavailable`) and reason.

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::Seat;
 use super::access::{Asker, Gate, Rule};
 use super::problem::Problem;
+use super::tls::TlsFiles;
 use crate::access::{Digest, Key};
 use crate::console::Console;
 use crate::runtime::{Engine, EngineError};
@@ -67,9 +68,11 @@ pub struct ServerOptions {
     /// Keys out of the configuration, beside those of the database.
     pub keys: Vec<Key>,
     /// Requests a second each key may make; `None`: any number.
-    pub rate_limit_per_second: Option<NonZeroU32>,
+    pub requests_per_second_per_key: Option<NonZeroU32>,
     /// Names under which the server answers on loopback, beside this machine's own.
     pub allowed_hosts: Vec<String>,
+    /// Speaks TLS, and nothing else, with this certificate; `None`: plain HTTP.
+    pub tls: Option<TlsFiles>,
     /// Listens beyond loopback also without keys.
     pub insecure: bool,
     /// `None`: `/metrics` is empty.
@@ -93,8 +96,9 @@ impl Default for ServerOptions {
             tasks: Arc::new(tasks::builtin()),
             secrets: Secrets::new(KeySource::File("ordain.key".into())),
             keys: Vec::new(),
-            rate_limit_per_second: None,
+            requests_per_second_per_key: None,
             allowed_hosts: Vec::new(),
+            tls: None,
             insecure: false,
             metrics: None,
         }

@@ -144,6 +144,7 @@ impl Engine {
         )?;
         let (timers, all) = (arbiter(), shards.clone());
         timers.spawn(super::timers::run(shared.clone(), all));
+        timers.spawn(super::keys::follow(shared.clone(), keys.clone()));
         let inner = Inner {
             shared,
             shards,
@@ -362,7 +363,7 @@ impl Engine {
         self.read(read).await?.unwrap_or(Err(EngineError::NotFound))
     }
 
-    /// The API keys of the database, always as they are on disk.
+    /// The API keys of the database: what this process changes at once, what others change within seconds.
     pub fn keys(&self) -> &Arc<Ring> {
         &self.inner.keys
     }

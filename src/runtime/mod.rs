@@ -9,6 +9,7 @@ mod command;
 mod engine;
 mod envelope;
 mod journal;
+mod keys;
 mod life;
 mod live;
 mod local;

@@ -289,6 +289,12 @@ pub trait Queries: Send + Sync {
     /// [`StoreError`] where the database is not available.
     fn keys(&self) -> Result<Vec<ApiKey>, StoreError>;
 
+    /// How many API keys there are, and how many of them are revoked.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is not available.
+    fn key_counts(&self) -> Result<(i64, i64), StoreError>;
+
     /// A page of the audit.
     ///
     /// # Errors
@@ -469,6 +475,20 @@ pub fn open_read_only(location: &Location) -> Result<Arc<dyn Queries>, OpenError
     match location {
         Location::Sqlite(path) => sqlite::open_read_only(path),
         Location::Postgres(url) => postgres::open_read_only(postgres::Address::new(url, &location.shown())),
+    }
+}
+
+/// Changes the API keys of a database that a server runs on, and enters that in the audit; the server takes it up within
+/// seconds. Whether there is such a key.
+///
+/// # Errors
+/// [`OpenError`] with a sentence for people.
+pub fn change_keys_beside(location: &Location, change: &KeyChange, entry: &AuditEntry) -> Result<bool, OpenError> {
+    match location {
+        Location::Sqlite(path) => sqlite::change_keys_beside(path, change, entry),
+        Location::Postgres(url) => {
+            postgres::change_keys_beside(&postgres::Address::new(url, &location.shown()), change, entry)
+        }
     }
 }
 

@@ -43,8 +43,8 @@ impl Gate {
         let quota = |n: NonZeroU32| RateLimiter::hashmap(Quota::per_second(n));
         Self {
             configured: Ring::of(options.keys.iter().cloned()),
-            sessions: Sessions::new(options.bind.port()),
-            limiter: options.rate_limit_per_second.map(quota),
+            sessions: Sessions::new(options.bind.port(), options.tls.is_some()),
+            limiter: options.requests_per_second_per_key.map(quota),
             hosts: Hosts::new(options.bind.ip(), &options.allowed_hosts),
             trusting: options.bind.ip().is_loopback() || options.insecure,
         }

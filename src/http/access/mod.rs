@@ -8,6 +8,8 @@ mod session;
 mod visit;
 
 pub use gate::Gate;
+#[cfg(test)]
+pub use rules::RULES;
 pub use rules::{Rule, rule};
 pub use session::LASTS_S as SESSION_LASTS_S;
 pub use visit::{Asker, Audited, Visit};

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::http::header::{self, HeaderMap};
 
-use crate::access::{Digest, Secret};
+use crate::access::{Digest, RandomError, Secret};
 
 /// How long a session lasts, in seconds.
 pub const LASTS_S: u64 = 12 * 3_600;
@@ -23,14 +23,16 @@ struct Session {
 
 pub struct Sessions {
     cookie: String,
+    /// Whether the cookie travels by TLS alone.
+    secure: bool,
     /// By the digest of what the cookie holds: who reads this memory has no cookie.
     open: Mutex<HashMap<Digest, Session>>,
 }
 
 impl Sessions {
     /// `port`: cookies are one for all ports of a host; two servers on one must not take each other's.
-    pub fn new(port: u16) -> Self {
-        Self { cookie: format!("ordain_session_{port}"), open: Mutex::default() }
+    pub fn new(port: u16, secure: bool) -> Self {
+        Self { cookie: format!("ordain_session_{port}"), secure, open: Mutex::default() }
     }
 
     fn sessions(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, Session>> {
@@ -41,7 +43,7 @@ impl Sessions {
     ///
     /// # Errors
     /// Where the operating system gives no randomness.
-    pub fn open(&self, key: Digest) -> Result<String, getrandom::Error> {
+    pub fn open(&self, key: Digest) -> Result<String, RandomError> {
         let token = Secret::generate()?;
         let now = Instant::now();
         let mut open = self.sessions();
@@ -76,7 +78,8 @@ impl Sessions {
 
     /// No script reads it, no other site's page sends it.
     fn set(&self, token: &str, seconds: u64) -> String {
-        format!("{}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict", self.cookie)
+        let secure = if self.secure { "; Secure" } else { "" };
+        format!("{}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}", self.cookie)
     }
 }
 
@@ -93,11 +96,11 @@ mod tests {
 
     #[test]
     fn a_session_is_found_by_its_cookie_until_it_is_closed() {
-        let sessions = Sessions::new(8000);
+        let sessions = Sessions::new(8000, false);
         let key = Digest::of(b"key");
         let first = headers(&sessions.open(key).unwrap());
         assert_eq!(sessions.key(&first), Some(key));
-        assert_eq!(Sessions::new(8000).key(&first), None);
+        assert_eq!(Sessions::new(8000, false).key(&first), None);
         assert_eq!(sessions.key(&HeaderMap::new()), None);
         sessions.close(&first);
         assert_eq!(sessions.key(&first), None);
@@ -105,7 +108,7 @@ mod tests {
 
     #[test]
     fn there_are_never_more_than_so_many() {
-        let sessions = Sessions::new(1);
+        let sessions = Sessions::new(1, true);
         let first = headers(&sessions.open(Digest::of(b"0")).unwrap());
         for _ in 0..SESSIONS_MAX {
             sessions.open(Digest::of(b"1")).unwrap();

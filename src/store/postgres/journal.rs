@@ -5,16 +5,16 @@ use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::BigInt;
 
+use super::keys;
 use super::open::Address;
 use super::statements;
 use crate::access::{KeyChange, Owner};
 use crate::kernel::Transition;
 use crate::model::Timestamp;
 use crate::store::batch::{Asked, Taken, gains, stored};
-use crate::store::sql::schema::{answers, api_keys, audit, payments, transitions, workflows};
-use crate::store::sql::{AuditRow, KeyRow};
+use crate::store::sql::schema::{answers, payments, transitions, workflows};
 use crate::store::{AuditEntry, Journal, StoreError, StoredAnswer, StoredQueue, Unit, Verdict};
 
 /// After a connection could not be made, the next is not tried for this long.
@@ -194,19 +194,7 @@ impl Journal for PostgresJournal {
             if owner.get_result::<N>(c)?.n != epoch {
                 return Err(StoreError::NotOwner);
             }
-            let rows = match change {
-                KeyChange::Create(key) => diesel::insert_into(api_keys::table).values(KeyRow::of(key)).execute(c)?,
-                KeyChange::Revoke { id, at } => {
-                    diesel::sql_query("UPDATE api_keys SET revoked_at = coalesce(revoked_at, $1) WHERE id = $2")
-                        .bind::<BigInt, _>(at.0)
-                        .bind::<Text, _>(id)
-                        .execute(c)?
-                }
-            };
-            if let Some(entry) = entry.filter(|_| rows > 0) {
-                diesel::insert_into(audit::table).values(AuditRow::of(entry)).execute(c)?;
-            }
-            Ok(rows > 0)
+            keys::change(c, change, entry)
         })?;
         self.connection = Some(c);
         Ok(changed)

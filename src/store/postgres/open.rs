@@ -69,11 +69,11 @@ impl Address {
         Ok(c)
     }
 
-    fn io(&self, why: &dyn std::fmt::Display) -> OpenError {
+    pub(super) fn io(&self, why: &dyn std::fmt::Display) -> OpenError {
         OpenError::Io { path: self.shown.clone(), why: one_line(why) }
     }
 
-    fn first(&self) -> Result<PgConnection, OpenError> {
+    pub(super) fn first(&self) -> Result<PgConnection, OpenError> {
         self.connect().map_err(|error| {
             let why = one_line(&error);
             // What only a person can put right is said at once; a server that is away may come.

@@ -118,6 +118,11 @@ pub fn keys(c: &mut Any) -> Result<Vec<Key>, StoreError> {
     rows.into_iter().map(read).collect()
 }
 
+pub fn key_counts(c: &mut Any) -> Result<(i64, i64), StoreError> {
+    use diesel::dsl::{count, count_star};
+    api_keys::table.select((count_star(), count(api_keys::revoked_at))).first(c).map_err(classify)
+}
+
 pub fn audit(c: &mut Any, filter: &AuditFilter) -> Result<Vec<StoredAudit>, StoreError> {
     let after = i64::try_from(filter.after).unwrap_or(i64::MAX);
     let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX);

@@ -149,6 +149,10 @@ impl Queries for SqlQueries {
         self.with(access::keys)
     }
 
+    fn key_counts(&self) -> Result<(i64, i64), StoreError> {
+        self.with(access::key_counts)
+    }
+
     fn audit(&self, filter: &AuditFilter) -> Result<Vec<StoredAudit>, StoreError> {
         self.with(|c| access::audit(c, filter))
     }

@@ -5,16 +5,17 @@ use std::path::PathBuf;
 use diesel::prelude::*;
 use diesel::upsert::excluded;
 
+use super::keys;
 use super::open::writer_connection;
 use crate::access::KeyChange;
 use crate::kernel::Transition;
 use crate::model::Timestamp;
 use crate::store::batch::{Asked, Taken, gains, stored};
 use crate::store::sql::schema::{
-    AnswerRow, PaymentRowNew, TransitionRow, WorkflowRow, answers, api_keys, audit, owner, payments, transitions,
+    AnswerRow, PaymentRowNew, TransitionRow, WorkflowRow, answers, audit, owner, payments, transitions,
     workflows,
 };
-use crate::store::sql::{AuditRow, KeyRow, classify};
+use crate::store::sql::{AuditRow, classify};
 use crate::store::{AuditEntry, Journal, StoreError, StoredQueue, Unit, Verdict};
 
 /// Rows in one statement; 19 binds a row stay well below SQLite's 32,766.
@@ -85,20 +86,7 @@ impl Journal for SqliteJournal {
         let connection = self.connection()?;
         let changed = connection.immediate_transaction(|c| {
             still_ours(c, epoch)?;
-            let rows = match change {
-                KeyChange::Create(key) => diesel::insert_into(api_keys::table).values(KeyRow::of(key)).execute(c),
-                KeyChange::Revoke { id, at } => {
-                    use api_keys::{id as of, revoked_at};
-                    let valid = api_keys::table.filter(of.eq(id)).filter(revoked_at.is_null());
-                    diesel::update(valid).set(revoked_at.eq(at.0)).execute(c)?;
-                    api_keys::table.filter(of.eq(id)).count().get_result::<i64>(c).map(|n| n as usize)
-                }
-            };
-            let found = rows? > 0;
-            if let Some(entry) = entry.filter(|_| found) {
-                diesel::insert_into(audit::table).values(AuditRow::of(entry)).execute(c)?;
-            }
-            Ok::<_, StoreError>(found)
+            keys::change(c, change, entry)
         });
         self.forget_broken(&changed);
         changed
