@@ -31,7 +31,8 @@ impl Settings {
     /// [`ConfigError`] names what cannot be used; never with a secret.
     pub(super) fn api_keys(&self) -> Result<Vec<Key>, ConfigError> {
         let mut keys: Vec<Key> = Vec::new();
-        if let Some(secret) = &self.admin_key {
+        // A variable that is set to nothing sets nothing.
+        if let Some(secret) = self.admin_key.as_ref().filter(|secret| !secret.0.is_empty()) {
             let secret = Secret::given(&secret.0).map_err(|why| ConfigError::value("admin_key", why))?;
             keys.push(key(ADMIN, secret.digest(), Scopes::of(Scope::ALL), None));
         }

@@ -205,7 +205,7 @@ impl Settings {
 
     /// What is wrong if the database has no keys, either: nobody would need one to reach it from beyond this machine.
     pub(super) fn without_keys(&self) -> Result<Option<ConfigError>, ConfigError> {
-        if self.address()?.ip().is_loopback() || self.insecure || self.admin_key.is_some() || !self.keys.is_empty() {
+        if self.address()?.ip().is_loopback() || self.insecure || !self.api_keys()?.is_empty() {
             return Ok(None);
         }
         let why = "would listen beyond loopback without API keys: anybody who reaches it could send and cancel \

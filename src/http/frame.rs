@@ -177,11 +177,26 @@ fn finished(response: ServiceResponse) -> ServiceResponse {
     response
 }
 
-/// Answers are nobody's to cache or to guess the type of.
+/// What every answer says of itself, unless its page says otherwise: it is nobody's to cache, to guess the type of, to run,
+/// to frame or to take along. No header lets another origin read it (CORS).
+const SAFE: [(header::HeaderName, header::HeaderValue); 6] = [
+    (header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff")),
+    (header::CACHE_CONTROL, header::HeaderValue::from_static("no-store")),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        header::HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
+    ),
+    (header::X_FRAME_OPTIONS, header::HeaderValue::from_static("DENY")),
+    (header::REFERRER_POLICY, header::HeaderValue::from_static("no-referrer")),
+    (header::CROSS_ORIGIN_RESOURCE_POLICY, header::HeaderValue::from_static("same-origin")),
+];
+
+/// Adds the headers that every answer has.
 pub fn harden(response: &mut HttpResponse) {
     let headers = response.headers_mut();
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));
-    if !headers.contains_key(header::CACHE_CONTROL) {
-        headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    for (name, value) in SAFE {
+        if !headers.contains_key(&name) {
+            headers.insert(name, value);
+        }
     }
 }

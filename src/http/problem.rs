@@ -9,6 +9,7 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::frame::harden;
 use super::json::{Fault, JsonError};
 use crate::access::Key;
 use crate::kernel::Rejection;
@@ -129,8 +130,6 @@ impl Problem {
         };
         let mut response = HttpResponse::build(self.status);
         response.content_type(CONTENT_TYPE);
-        response.insert_header((header::CACHE_CONTROL, "no-store"));
-        response.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
         if let Some(seconds) = self.retry_after_s {
             response.insert_header((header::RETRY_AFTER, seconds));
         }
@@ -143,7 +142,9 @@ impl Problem {
         if self.close {
             response.force_close();
         }
-        response.body(serde_json::to_vec(&body).unwrap_or_default())
+        let mut response = response.body(serde_json::to_vec(&body).unwrap_or_default());
+        harden(&mut response);
+        response
     }
 }
 
