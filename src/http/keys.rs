@@ -21,7 +21,7 @@ use crate::access::{KEYS_MAX, Key, KeyChange, NAME_CHARS_MAX, Owner, Scope, Scop
 ///
 /// Without their secrets, which are kept nowhere.
 #[utoipa::path(
-    get, path = "/keys", tag = "access",
+    get, path = "/keys", operation_id = "keys", tag = "access",
     responses((status = 200, description = "All of them, revoked ones included, the oldest first", body = KeyList))
 )]
 pub async fn list(req: HttpRequest, site: Data<Site>) -> Outcome {
@@ -49,7 +49,7 @@ fn shown(key: &Key, configured: bool) -> Value {
 /// The answer is the only place where its secret is ever shown; therefore no `Idempotency-Key` is taken, which would
 /// have it kept. With the first key there is, every route but the open ones needs one.
 #[utoipa::path(
-    post, path = "/keys", tag = "access",
+    post, path = "/keys", operation_id = "create_key", tag = "access",
     request_body = KeyBody,
     responses(
         (status = 201, description = "Made; it is on disk", body = KeyMade, headers(("Location" = String, description = "To revoke it: DELETE"))),
@@ -99,7 +99,7 @@ pub async fn create(req: HttpRequest, site: Data<Site>, payload: Payload) -> Out
 ///
 /// It is refused from the next request on. One that is revoked already stays so.
 #[utoipa::path(
-    delete, path = "/keys/{key_id}", tag = "access",
+    delete, path = "/keys/{key_id}", operation_id = "revoke_key", tag = "access",
     params(("key_id" = String, Path, example = "key-0123456789ab")),
     responses(
         (status = 200, description = "Revoked; it is on disk", body = KeyView),
