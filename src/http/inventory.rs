@@ -74,3 +74,10 @@ fn the_inventory_of_the_security_page_is_the_routers() {
         assert_eq!(shown, table, "UPDATE_GOLDEN=1 cargo test --lib inventory");
     }
 }
+
+#[test]
+fn no_route_is_made_beside_the_frame() {
+    let made = |text: &str| text.matches("web::resource(").count() + text.matches("web::scope(").count();
+    let console = include_str!("../console/mod.rs");
+    assert_eq!((made(include_str!("routes.rs")), made(console)), (1, 0), "every route goes through of_patterns");
+}
