@@ -22,7 +22,7 @@ fn err(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-const COMMANDS: [&str; 27] = [
+const COMMANDS: [&str; 29] = [
     "job",
     "task",
     "serve",
@@ -48,6 +48,8 @@ const COMMANDS: [&str; 27] = [
     "queues",
     "worker",
     "verify",
+    "migrate",
+    "backup",
     "openapi",
     "completions",
 ];
@@ -56,6 +58,15 @@ const COMMANDS: [&str; 27] = [
 fn the_help_of_every_command_is_the_one_that_was_reviewed() {
     let folder = tempfile::tempdir().unwrap();
     let mut all = out(&ordain(folder.path(), &[], &["--help"]));
+    let listed = all.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let mut named: Vec<&str> = listed
+        .filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next().filter(|_| !line.starts_with("   ")))
+        .filter(|name| *name != "help")
+        .collect();
+    let mut known = COMMANDS.to_vec();
+    named.sort_unstable();
+    known.sort_unstable();
+    assert_eq!(named, known, "a command is missing here");
     for name in COMMANDS {
         let help = ordain(folder.path(), &[], &[name, "--help"]);
         assert_eq!(help.status.code(), Some(0), "{name}");

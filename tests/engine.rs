@@ -516,7 +516,10 @@ async fn an_actor_that_panics_is_rebuilt_from_sql_and_after_five_panics_it_is_st
     registry.add::<planted::Bomb>();
     let engine = bench.engine_on(bench.store(), registry, willing());
     let action = Action::Start { kind: "bomb", input: Value::Null, fingerprint: String::new() };
-    engine.submit(Command { id: id("b-1"), group: "order", action, idempotency: None, by: Caller::default() }).await.unwrap();
+    engine
+        .submit(Command { id: id("b-1"), group: "order", action, idempotency: None, by: Caller::default() })
+        .await
+        .unwrap();
     engine.submit(signal("b-1", "go")).await.unwrap();
 
     planted::PANICS.store(true, Ordering::SeqCst);
@@ -538,7 +541,16 @@ async fn an_actor_that_panics_is_rebuilt_from_sql_and_after_five_panics_it_is_st
     let stuck = until(&engine, "b-1", Until::State("stuck".into())).await;
     assert!(stuck["stuck"].as_str().unwrap().contains("planted"));
     planted::PANICS.store(false, Ordering::SeqCst);
-    engine.submit(Command { id: id("b-1"), group: "order", action: Action::Retry, idempotency: None, by: Caller::default() }).await.unwrap();
+    engine
+        .submit(Command {
+            id: id("b-1"),
+            group: "order",
+            action: Action::Retry,
+            idempotency: None,
+            by: Caller::default(),
+        })
+        .await
+        .unwrap();
     assert_eq!(document(&engine.submit(signal("b-1", "go")).await.unwrap())["taken"], 3);
     engine.drain(Duration::from_secs(5)).await;
 }

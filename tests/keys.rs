@@ -109,7 +109,8 @@ fn every_call_that_asks_for_a_change_is_entered_once() {
     let mut entered: Vec<_> = entries.iter().map(|e| e["status"].as_u64().unwrap() as u16).collect();
     (statuses.sort_unstable(), entered.sort_unstable());
     assert_eq!(entered, statuses);
-    let cancel = entries.iter().find(|e| e["status"] == 202 && e["route"].as_str().unwrap().ends_with("cancel")).unwrap();
+    let cancel =
+        entries.iter().find(|e| e["status"] == 202 && e["route"].as_str().unwrap().ends_with("cancel")).unwrap();
     assert_eq!(
         (&cancel["key_id"], &cancel["key_name"], &cancel["reason"], &cancel["remote"], &cancel["method"]),
         (&json!(operator), &json!("anna"), &json!("changed \u{1f600} my mind"), &json!("127.0.0.1"), &json!("POST"))
@@ -135,7 +136,10 @@ fn without_keys_everything_is_entered_as_nobodys() {
     server.post("/orders/o-1/start", None);
     let entries = server.get("/audit?order_id=o-1").json();
     let entry = &entries["entries"][0];
-    assert_eq!((&entry["status"], &entry["key_id"], &entry["remote"]), (&json!(202), &Value::Null, &json!("127.0.0.1")));
+    assert_eq!(
+        (&entry["status"], &entry["key_id"], &entry["remote"]),
+        (&json!(202), &Value::Null, &json!("127.0.0.1"))
+    );
 }
 
 #[test]
@@ -166,7 +170,8 @@ fn on_loopback_only_its_own_names_are_answered() {
         [("localhost", 200), ("127.0.0.1:80", 200), ("[::1]:1", 200), ("shop.example:8000", 200), ("evil.example", 421)]
     {
         let mut socket = TcpStream::connect(server.line().address()).unwrap();
-        let head = format!("GET /stats HTTP/1.1\r\nhost: {host}\r\nx-forwarded-host: localhost\r\nconnection: close\r\n\r\n");
+        let head =
+            format!("GET /stats HTTP/1.1\r\nhost: {host}\r\nx-forwarded-host: localhost\r\nconnection: close\r\n\r\n");
         socket.write_all(head.as_bytes()).unwrap();
         let mut text = String::new();
         socket.read_to_string(&mut text).unwrap();
@@ -195,7 +200,8 @@ fn the_command_line_makes_lists_and_revokes_keys_with_a_server_and_without() {
     assert_eq!(run(&server, &["list"], &["--url", &url], &[]).status.code(), Some(1));
     assert_eq!(run(&server, &["list"], &[], &env).status.code(), Some(0));
     assert_eq!(run(&server, &["list", "--url", &url, "--key", &first], &[], &[]).status.code(), Some(0));
-    let second = run(&server, &["key", "create", "--name", "shop", "--scope", "read", "--owner", "a", "-o", "json"], &[], &env);
+    let second =
+        run(&server, &["key", "create", "--name", "shop", "--scope", "read", "--owner", "a", "-o", "json"], &[], &env);
     let second: Value = serde_json::from_slice(&second.stdout).unwrap();
     assert_eq!((&second["owner"], &second["scopes"]), (&json!("a"), &json!(["read"])));
     let list = run(&server, &["key", "list"], &[], &env);
@@ -211,13 +217,17 @@ fn the_command_line_makes_lists_and_revokes_keys_with_a_server_and_without() {
     let other: Value = serde_json::from_slice(&other.stdout).unwrap();
     let secret = other["key"].as_str().unwrap();
     within_seconds("the new key is taken", || get(&server, secret, "/orders").status == 200);
-    assert_eq!(run(&server, &["key", "revoke", other["key_id"].as_str().unwrap()], &offline, &[]).status.code(), Some(0));
+    assert_eq!(
+        run(&server, &["key", "revoke", other["key_id"].as_str().unwrap()], &offline, &[]).status.code(),
+        Some(0)
+    );
     within_seconds("the revoked key is refused", || get(&server, secret, "/orders").status == 401);
     let entered = get(&server, &first, "/audit").json();
     let routes: Vec<_> = entered["entries"].as_array().unwrap().iter().map(|e| e["route"].as_str().unwrap()).collect();
     assert_eq!(routes.iter().filter(|route| **route == "key create").count(), 2, "{routes:?}");
     server.sigterm();
-    let listed: Value = serde_json::from_slice(&run(&server, &["key", "list", "-o", "json"], &offline, &[]).stdout).unwrap();
+    let listed: Value =
+        serde_json::from_slice(&run(&server, &["key", "list", "-o", "json"], &offline, &[]).stdout).unwrap();
     let first_id = listed["keys"][0]["key_id"].as_str().unwrap();
     assert_eq!(run(&server, &["key", "revoke", first_id], &offline, &[]).status.code(), Some(0));
     assert_eq!(run(&server, &["key", "revoke", "key-none"], &offline, &[]).status.code(), Some(1));
@@ -314,7 +324,11 @@ fn every_answer_has_strict_headers_and_none_for_another_origin() {
         let answer = ask(&server, key, "GET", path, None);
         assert_eq!(answer.status, status, "{path}");
         let has = |name: &str, part: &str| answer.header(name).is_some_and(|value| value.contains(part));
-        assert!(has("content-security-policy", "default-src 'none'") && has("content-security-policy", "frame-ancestors 'none'"), "{path}");
+        assert!(
+            has("content-security-policy", "default-src 'none'")
+                && has("content-security-policy", "frame-ancestors 'none'"),
+            "{path}"
+        );
         assert!(has("x-content-type-options", "nosniff") && has("x-frame-options", "DENY"), "{path}");
         assert!(has("referrer-policy", "") && has("cross-origin-resource-policy", "same-origin"), "{path}");
         assert!(!answer.headers.iter().any(|(name, _)| name.starts_with("access-control")), "{path}");

@@ -82,7 +82,8 @@ fn an_idempotency_key_is_its_owners_own() {
         let bearer = format!("Bearer {key}");
         let headers = [("authorization", bearer.as_str()), ("idempotency-key", "same")];
         let body = json!({"review": "manual", "address": "1 Secret Street"});
-        client::request(server.line().address(), "POST", &format!("/orders/{order}/start"), &headers, Some(&body)).unwrap()
+        client::request(server.line().address(), "POST", &format!("/orders/{order}/start"), &headers, Some(&body))
+            .unwrap()
     };
     let (_, a) = make(&server, "a", &["operate"], Some("a"));
     let (_, b) = make(&server, "b", &["operate"], Some("b"));

@@ -4,7 +4,9 @@ mod support;
 
 use serde_json::json;
 use support::client::{self, Response};
-use support::keys::{ADMIN, ask, audit, cli, code, get, make, page, post, said, server, server_with, sign_in, stream, until};
+use support::keys::{
+    ADMIN, ask, audit, cli, code, get, make, page, post, said, server, server_with, sign_in, stream, until,
+};
 use support::server::on_postgres;
 
 #[test]
@@ -62,7 +64,10 @@ fn the_console_asks_for_a_key_and_a_cookie_stands_for_it() {
     assert_eq!(page(&server, &owned, "/console/orders/o-1").status, 404);
     assert_eq!(page(&server, &owned, "/console/overview").status, 403);
     let batch = press(&owned, "/console/batch", &[("action", "cancel"), ("id", "o-1"), ("id", "mine")]).text();
-    assert!(batch.contains("Cancel 1 order") && !batch.contains("Secret Street\"") && batch.contains("left out"), "{batch}");
+    assert!(
+        batch.contains("Cancel 1 order") && !batch.contains("Secret Street\"") && batch.contains("left out"),
+        "{batch}"
+    );
 
     assert_eq!(press(&owned, "/console/sign-out", &[]).status, 303);
     assert_eq!(page(&server, &owned, "/").status, 401);
@@ -98,14 +103,17 @@ fn no_secret_shows_anywhere() {
         answers.push_str(&response.text());
     };
     for key in [secret.as_str(), ADMIN, wrong] {
-        for path in ["/keys", "/audit", "/orders", "/metrics", "/policies", "/nowhere", "/console/engine", "/stats?x=1"] {
+        for path in ["/keys", "/audit", "/orders", "/metrics", "/policies", "/nowhere", "/console/engine", "/stats?x=1"]
+        {
             hear(get(&server, key, path));
         }
         hear(post(&server, key, "/orders/o-1/start", json!({"review": "manual", "amount": "x"})));
         hear(post(&server, key, "/orders/o-2/start", json!({"review": "manual"})));
         hear(post(&server, key, "/orders/o-3/start", json!({})));
         hear(get(&server, key, "/orders/o-3/status?wait=2"));
-        for path in ["/orders/o-3/history", "/events?order_id=o-3&after=0", "/debug/actors", "/api/queues", "/openapi.json"] {
+        for path in
+            ["/orders/o-3/history", "/events?order_id=o-3&after=0", "/debug/actors", "/api/queues", "/openapi.json"]
+        {
             if path.starts_with("/events") {
                 hear(Response { status: 0, headers: Vec::new(), body: stream(&server, key, path).into_bytes() });
             } else {

@@ -49,7 +49,8 @@ impl Server {
         let mut command = ordain(folder.path(), &args);
         command.env("ORDAIN_ADMIN_KEY", ADMIN).stdin(Stdio::null()).stderr(log);
         let server = Self { child: command.spawn().unwrap(), folder, address };
-        server.within_seconds("it is ready", || server.get("/readyz").is_ok_and(|text| text.starts_with("HTTP/1.1 200")));
+        server
+            .within_seconds("it is ready", || server.get("/readyz").is_ok_and(|text| text.starts_with("HTTP/1.1 200")));
         server
     }
 
@@ -117,7 +118,8 @@ impl Line {
         loop {
             let n = self.0.read(&mut chunk)?;
             text.push_str(&String::from_utf8_lossy(&chunk[..n]));
-            let length = text.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.parse::<usize>().ok());
+            let length =
+                text.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.parse::<usize>().ok());
             let body = text.split_once("\r\n\r\n").map(|(_, body)| body.len());
             match (length, body) {
                 (Some(length), Some(have)) if have >= length => return Ok(text),
@@ -162,7 +164,10 @@ fn the_command_line_believes_an_authority_of_its_own() {
     assert_eq!(server.cli(&["health", "--ca-file", ca], &[]).status.code(), Some(0));
     let env = [("ORDAIN_CA_FILE", ca), ("ORDAIN_KEY", ADMIN)];
     assert_eq!(server.cli(&["start-workflow", "o-1", "p-1", "--wait", "20"], &env).status.code(), Some(0));
-    assert_eq!(server.cli(&["worker", "--queue", "shipping", "--burst", "--idle-exit", "100ms"], &env).status.code(), Some(0));
+    assert_eq!(
+        server.cli(&["worker", "--queue", "shipping", "--burst", "--idle-exit", "100ms"], &env).status.code(),
+        Some(0)
+    );
     assert_eq!(server.cli(&["list"], &env[..1]).status.code(), Some(1), "without a key");
     let missing = server.cli(&["list", "--ca-file", "none.pem"], &[]);
     assert_eq!(missing.status.code(), Some(2), "{missing:?}");

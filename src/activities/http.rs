@@ -72,8 +72,8 @@ fn client() -> Result<Client, Failure> {
         if let Some(client) = slot {
             return Ok(client.clone());
         }
-        let client =
-            new_client(Vec::new()).map_err(|e| Failure::new(FailureKind::Error, format!("TLS cannot be set up: {e}")))?;
+        let client = new_client(Vec::new())
+            .map_err(|e| Failure::new(FailureKind::Error, format!("TLS cannot be set up: {e}")))?;
         Ok(slot.insert(client).clone())
     })
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::access::Access;
 use super::jobs::JobCommand;
 use super::keys::KeyCommand;
+use super::sim::SimArgs;
 use super::tasks::TaskCommand;
 use crate::activities::ChaosMode;
 use crate::config::LogFormat;
@@ -363,6 +364,8 @@ fn rate(text: &str) -> Result<Rate, String> {
 
 #[derive(Debug, Args)]
 pub(super) struct VerifyArgs {
+    #[command(flatten)]
+    pub sim: SimArgs,
     #[command(flatten)]
     pub database: DatabaseArgs,
     #[arg(short, long, value_enum, default_value_t = Output::Table)]

@@ -16,6 +16,7 @@ mod queues;
 mod sandbox;
 mod serve;
 mod show;
+mod sim;
 mod tasks;
 mod terminal;
 mod tools;

@@ -63,8 +63,15 @@ pub fn serve(args: &ServeArgs, tasks: Arc<TaskTypes>) -> Result<(), CliError> {
     let grace = Duration::from_secs_f64(settings.shutdown_seconds.clamp(0.0, 3_600.0));
     let first = first(store::open(&location, engine_options.readers))?;
     let without_keys = without_keys.map(CliError::from);
-    let house =
-        House { location, options: engine_options, activities, tasks, seat: http::Seat::default(), grace, without_keys };
+    let house = House {
+        location,
+        options: engine_options,
+        activities,
+        tasks,
+        seat: http::Seat::default(),
+        grace,
+        without_keys,
+    };
     if let Some(store) = &first {
         house.check(store)?;
     }

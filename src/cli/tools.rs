@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::CommandFactory;
 
 use super::args::{Cli, Output, ServeArgs, VerifyArgs};
-use super::{CliError, out};
+use super::{CliError, out, sim};
 use crate::demo::{self, DemoOptions};
 use crate::load::{self, LoadOptions};
 use crate::store;
@@ -31,6 +31,9 @@ pub fn config(args: &ServeArgs, tasks: Arc<TaskTypes>) -> Result<(), CliError> {
 
 /// `ordain verify`.
 pub fn verify(args: &VerifyArgs, tasks: &Arc<TaskTypes>) -> Result<(), CliError> {
+    if args.sim.sim {
+        return sim::simulate(&args.sim, args.output);
+    }
     let location = config::load(args.database.config.as_deref(), &args.database, Arc::clone(tasks))?.location;
     let queries = store::open_read_only(&location)?;
     let report = verify::verify(queries.as_ref(), &tasks.registry());

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 
 use super::ConfigError;
 use super::settings::{ActivitySection, QueueSection, Retry, Settings, Time};
-use crate::activities::{self, Activities, Allow, ActivitySettings, Chaos, SettingError, SetupError};
+use crate::activities::{self, Activities, ActivitySettings, Allow, Chaos, SettingError, SetupError};
 use crate::http::{OrderDefaults, ServerOptions, TlsFiles};
 use crate::kernel::{Policies, RetryPolicy};
 use crate::runtime::{CONCURRENCY_MAX, Options, QueueOptions, RateLimit};

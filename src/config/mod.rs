@@ -20,7 +20,10 @@ use serde::Serialize;
 
 pub use error::ConfigError;
 pub use keys::KeySection;
-pub use settings::{ActivitySection, HeaderText, LimitSection, LogFormat, OutsideSection, QueueSection, RateSection, Retry, Settings, Time};
+pub use settings::{
+    ActivitySection, HeaderText, LimitSection, LogFormat, OutsideSection, QueueSection, RateSection, Retry, Settings,
+    Time,
+};
 
 use crate::activities::Activities;
 use crate::http::ServerOptions;

@@ -28,7 +28,10 @@ pub const KEYS: [(&str, &str); 54] = [
         "A certificate with its chain, PEM; with it the server speaks TLS alone. Read again when it changes, and at SIGHUP.",
     ),
     ("tls_key", "The certificate's private key, PEM."),
-    ("limits.requests_per_second_per_key", "Requests a second each API key may make, beyond which it is 429; 0: any number."),
+    (
+        "limits.requests_per_second_per_key",
+        "Requests a second each API key may make, beyond which it is 429; 0: any number.",
+    ),
     (
         "outside.allow",
         "Where activities may go: `HOST:PORT`, or `HOST` for any port. Empty: wherever their URLs say. In the environment with commas.",

@@ -114,8 +114,12 @@ pub async fn show(
     let shipments = by(deadline, shipments(engine, &life)).await?;
     let last = life.facts.last().map_or(1, |fact| fact.seq);
     let moment = by(deadline, moment(engine, &id.workflow(), view.at.unwrap_or(last).min(last))).await?;
-    let filter =
-        AuditFilter { order: Some(id.as_str().to_owned()), limit: ENTRIES_MAX, newest_first: true, ..AuditFilter::default() };
+    let filter = AuditFilter {
+        order: Some(id.as_str().to_owned()),
+        limit: ENTRIES_MAX,
+        newest_first: true,
+        ..AuditFilter::default()
+    };
     let audit = by(deadline, engine.read(move |queries| queries.audit(&filter))).await?;
     let terminal = doc.terminal;
     let sheet = Sheet { doc, life, shipments, moment, audit, now: engine.now() };

@@ -16,8 +16,8 @@ use super::Site;
 use super::access::{Asker, Audited, Rule, Visit, rule};
 use super::origin::is_cross_origin;
 use super::problem::Problem;
-use crate::console::sign_in;
 use super::trace;
+use crate::console::sign_in;
 
 /// Describes the metrics of HTTP to the recorder that is installed.
 pub fn describe() {

@@ -38,8 +38,8 @@ pub use frame::describe as describe_metrics;
 pub use openapi::json as openapi_json;
 pub use seat::Seat;
 pub use server::{ServeError, serve};
-pub use tls::{TlsError, TlsFiles};
 pub use site::{MetricsFn, OrderDefaults, ServerOptions, Site};
+pub use tls::{TlsError, TlsFiles};
 
 #[cfg(test)]
 mod inventory;

@@ -123,7 +123,8 @@ impl Modify for Problems {
                 add(get, &OF_ALL);
                 add(get, if reads { &OF_READS } else { &[] });
             }
-            for (operation, acts) in [(&mut *get, false), (&mut *post, true), (&mut *patch, true), (&mut *delete, true)] {
+            for (operation, acts) in [(&mut *get, false), (&mut *post, true), (&mut *patch, true), (&mut *delete, true)]
+            {
                 if let (Some(operation), Some(scope)) = (operation, rule(path, acts).scope) {
                     add(operation, &OF_KEYS);
                     operation.security = Some(vec![SecurityRequirement::new(SCHEME, [scope.as_str()])]);
@@ -140,9 +141,10 @@ impl Modify for Problems {
                 add(post, &OF_ALL);
                 add(post, &OF_WRITES);
                 // Where every field is optional, so is the body.
-                let needed = ["/update-address", "/jobs", "/api/tasks/start", "/keys"].iter().any(|end| path.ends_with(end))
-                    || path.starts_with("/api/queues")
-                    || path.starts_with("/api/activities");
+                let needed =
+                    ["/update-address", "/jobs", "/api/tasks/start", "/keys"].iter().any(|end| path.ends_with(end))
+                        || path.starts_with("/api/queues")
+                        || path.starts_with("/api/activities");
                 if let (Some(RefOr::T(body)), false) = (&mut post.request_body, needed) {
                     body.required = Some(Required::False);
                 }

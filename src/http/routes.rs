@@ -38,11 +38,7 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(post("/orders/{order_id}/retry", &[], orders::operate::retry))
         .service(post("/orders/{order_id}/pause", &[], orders::operate::pause))
         .service(post("/orders/{order_id}/resume", &[], orders::operate::resume))
-        .service(resource(
-            "/jobs",
-            "GET, HEAD, POST",
-            [looking(jobs::list::list), web::post().to(jobs::start::start)],
-        ))
+        .service(resource("/jobs", "GET, HEAD, POST", [looking(jobs::list::list), web::post().to(jobs::start::start)]))
         .service(get("/jobs/{job_id}", jobs::status::status))
         .service(post("/jobs/{job_id}/cancel", &[], jobs::cancel::cancel))
         .service(get("/api/tasks/types", tasks::types::types))

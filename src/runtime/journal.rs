@@ -11,8 +11,8 @@ use metrics::counter;
 use tokio::sync::{oneshot, watch};
 
 use super::messages::Acks;
-use crate::access::{KeyChange, Ring};
 use super::meters::{JournalLog, WriterMeter};
+use crate::access::{KeyChange, Ring};
 use crate::model::{Timestamp, WorkflowId};
 use crate::store::{AuditEntry, Fence, Journal, StoreError, StoredQueue, Unit, Verdict};
 

@@ -7,27 +7,34 @@
 pub mod checks;
 mod fate;
 mod host;
+mod journal;
 mod people;
 mod plan;
+mod planted;
 mod queue;
 mod rng;
+mod shrink;
 mod store;
 mod story;
 mod world;
 
 use std::fmt;
 
-pub use plan::Plan;
+use serde::Serialize;
+
+pub use plan::{NoPlan, Plan};
+pub use planted::{BUGS, Bug, NoSuchBug};
 pub use rng::Rng;
+pub use shrink::{Shrunk, shrink};
 pub use store::{Batch, Row, Store};
 pub use world::{Account, Reply, World};
 
 /// How a simulation ended in which all held that must hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Outcome {
     /// Orders that lived to their end.
     pub lives: u64,
-    /// Inputs that were taken or refused.
+    /// Things that happened: inputs, calls that reached the world, commits, deaths of the process.
     pub steps: u64,
     /// Facts that were stored.
     pub facts: u64,
@@ -60,11 +67,23 @@ impl fmt::Display for Violation {
 
 impl std::error::Error for Violation {}
 
-/// Lives through one story. Deterministic: nothing but the seed and the plan goes in.
+impl Outcome {
+    /// Adds another story's. The hash is of both, in whatever order they come.
+    pub fn add(&mut self, other: &Self) {
+        self.lives += other.lives;
+        self.steps += other.steps;
+        self.facts += other.facts;
+        self.crashes += other.crashes;
+        self.ends.iter_mut().zip(other.ends).for_each(|(mine, other)| *mine += other);
+        self.trace_hash ^= other.trace_hash;
+    }
+}
+
+/// Lives through one story. Deterministic: nothing but the seed, the plan and the bug that is planted goes in.
 ///
 /// # Errors
 /// The [`Violation`], where something that must always hold does not.
-pub fn run(seed: u64, plan: &Plan) -> Result<Outcome, Box<Violation>> {
+pub fn run(seed: u64, plan: &Plan, bug: Option<Bug>) -> Result<Outcome, Box<Violation>> {
     // The story is told only where there is something to tell: the second time it goes exactly as the first.
-    host::Host::new(seed, plan, false).run().or_else(|_| host::Host::new(seed, plan, true).run())
+    host::Host::new(seed, plan, bug, false).run().or_else(|_| host::Host::new(seed, plan, bug, true).run())
 }

@@ -1,15 +1,20 @@
 //! How rough a simulated world is, and what orders are placed in it.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::rng::Rng;
 use crate::model::{Address, Currency, Money, OrderId, PaymentId};
 use crate::workflows::order::{Item, OrderStart, ReviewMode, ReviewPlan};
 
 /// How much of what goes wrong. Shares are per mille; times are virtual ms.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Plan {
     /// Orders that live side by side in one process.
     pub orders: u32,
@@ -24,9 +29,11 @@ pub struct Plan {
     pub refusals: u64,
     /// Results that are delivered twice.
     pub duplicates: u64,
-    /// Commits that fail, and are tried again later.
+    /// How long a commit takes, at most.
+    pub commit_ms: u64,
+    /// Commits that fail; what they held is tried again later.
     pub lost_commits: u64,
-    /// Commits right after which the process dies.
+    /// Commits in which the process dies: before they took place or after.
     pub crashes_at_commit: u64,
     /// Crashes of the whole process at any instant, at most.
     pub crashes: u64,
@@ -50,6 +57,7 @@ impl Plan {
             hangs: 0,
             refusals: 0,
             duplicates: 0,
+            commit_ms: 5,
             lost_commits: 0,
             crashes_at_commit: 0,
             crashes: 0,
@@ -67,6 +75,7 @@ impl Plan {
             hangs: 300,
             refusals: 60,
             duplicates: 50,
+            commit_ms: 30,
             lost_commits: 5,
             crashes_at_commit: 2,
             crashes: 2,
@@ -83,6 +92,7 @@ impl Plan {
             hangs: 500,
             refusals: 200,
             duplicates: 200,
+            commit_ms: 300,
             lost_commits: 50,
             crashes_at_commit: 20,
             crashes: 6,
@@ -120,6 +130,58 @@ impl Plan {
             trace: None,
             fingerprint: format!("content-{n}"),
         })
+    }
+}
+
+/// The text is not a plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoPlan {
+    #[error("a plan begins with calm, flaky or rough, not with {0:?}")]
+    Name(String),
+    #[error("{0:?} is not KEY=NUMBER of a plan")]
+    Part(String),
+}
+
+impl FromStr for Plan {
+    type Err = NoPlan;
+
+    /// `rough`, or `rough,orders=1,faults=0`.
+    fn from_str(text: &str) -> Result<Self, NoPlan> {
+        let mut parts = text.split(',');
+        let plan = match parts.next().unwrap_or_default() {
+            "calm" => Self::calm(),
+            "flaky" => Self::flaky(),
+            "rough" => Self::rough(),
+            other => return Err(NoPlan::Name(other.to_owned())),
+        };
+        parts.try_fold(plan, |plan, part| plan.with(part).ok_or_else(|| NoPlan::Part(part.to_owned())))
+    }
+}
+
+impl fmt::Display for Plan {
+    /// As [`FromStr`] reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("calm")?;
+        let (mine, calm) = (self.fields(), Self::calm().fields());
+        for (key, value) in mine.iter().filter(|(key, value)| calm.get(*key) != Some(*value)) {
+            write!(f, ",{key}={value}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Plan {
+    /// Its numbers by name.
+    pub(super) fn fields(&self) -> BTreeMap<String, Value> {
+        let all = serde_json::to_value(self).ok();
+        all.and_then(|all| serde_json::from_value(all).ok()).unwrap_or_default()
+    }
+
+    fn with(&self, part: &str) -> Option<Self> {
+        let (key, value) = part.split_once('=')?;
+        let mut fields = self.fields();
+        fields.insert(key.to_owned(), serde_json::from_str(value).ok()?);
+        serde_json::from_value(serde_json::to_value(fields).ok()?).ok()
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
+use std::fmt;
 
-use serde_json::Value;
-
+use super::host::Answer;
 use super::people::Command;
 use crate::kernel::ActivityCall;
-use crate::model::{Failure, Name, WorkflowId};
+use crate::model::Failure;
 
 /// An order of a story, by its place in it.
 pub(super) type Life = usize;
@@ -32,16 +32,50 @@ pub(super) enum Event {
     Reply {
         life: Life,
         epoch: u64,
-        to: WorkflowId,
-        activity: Name,
-        attempt: u32,
-        result: Result<Value, Failure>,
+        answer: Answer,
+    },
+    /// The commit that is under way comes to its end.
+    Committed {
+        epoch: u64,
     },
     Crash,
     Restart,
+    /// The recovery of the process has come to this order.
+    Recover {
+        life: Life,
+        epoch: u64,
+    },
     ClockJump,
     /// The storm is over; operators look after what waits for them, again and again.
     Rounds,
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Start(life) => write!(f, "o-{} is placed", life + 1),
+            Self::Command(life, command) => write!(f, "o-{} is sent {command:?}", life + 1),
+            Self::Tick { life, .. } => write!(f, "o-{}: its alarm rings", life + 1),
+            Self::Effect { call, refuse, .. } => {
+                let does = if refuse.is_some() { "turns down" } else { "is asked for" };
+                let (id, activity, key) = (&call.workflow_id, &call.activity, &call.idempotency_key);
+                write!(f, "the world {does} {activity} of {id}, attempt {}, key {key}", call.attempt)
+            }
+            Self::Reply { answer, .. } => {
+                let Answer { to, activity, attempt, result } = answer;
+                match result {
+                    Ok(_) => write!(f, "{to}: {activity} {attempt} is done"),
+                    Err(failure) => write!(f, "{to}: {activity} {attempt} failed: {}", failure.kind.as_str()),
+                }
+            }
+            Self::Committed { epoch } => write!(f, "a commit of process {epoch} ends"),
+            Self::Crash => f.write_str("a crash"),
+            Self::Restart => f.write_str("a new process"),
+            Self::Recover { life, .. } => write!(f, "recovery looks at o-{}", life + 1),
+            Self::ClockJump => f.write_str("the wall clock jumps"),
+            Self::Rounds => f.write_str("operators look at what waits for them"),
+        }
+    }
 }
 
 struct Entry {

@@ -94,6 +94,21 @@ impl Store {
         self.keys.insert(t.id.clone(), t.key);
     }
 
+    /// As a store that has no unique ids: what is there gives way.
+    pub(super) fn forget(&mut self, id: &WorkflowId) {
+        if let Some(key) = self.keys.remove(id) {
+            self.rows.retain(|_, row| row.root != key);
+        }
+    }
+
+    /// As a store whose history can be changed.
+    pub(super) fn rewrite(&mut self, id: &WorkflowId) {
+        let row = self.keys.get(id).and_then(|key| self.rows.get_mut(key));
+        if let Some(first) = row.filter(|row| row.facts.len() > 3).and_then(|row| row.facts.first_mut()) {
+            first.json = first.json.replace("Main Street", "Side Street");
+        }
+    }
+
     pub fn row(&self, id: &WorkflowId) -> Option<&Row> {
         self.rows.get(self.keys.get(id)?)
     }

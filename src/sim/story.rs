@@ -1,9 +1,10 @@
 //! What happens in a story, event by event.
 
-use super::host::{Fed, Host};
+use super::host::{Answer, Fed, Host, Origin};
 use super::people::Command;
+use super::planted::Bug;
 use super::queue::{Event, Life};
-use crate::kernel::Input;
+use super::world::Reply;
 use crate::workflows::order::activity;
 use crate::workflows::shipping;
 
@@ -40,25 +41,25 @@ impl Host<'_> {
     pub(super) fn happen(&mut self, event: Event) -> Result<(), String> {
         match event {
             Event::Start(life) if self.down => self.ask_again(Event::Start(life)),
-            Event::Start(life) => {
-                if !self.orders[life].started && matches!(self.start(life)?, Fed::Lost) {
-                    self.ask_again(Event::Start(life));
-                }
-            }
-            Event::Command(life, command) if self.down || !self.orders[life].started => {
+            Event::Start(life) => self.hand(life, Origin::Start)?,
+            Event::Command(life, command) if self.down || !self.is_stored(life) => {
                 self.ask_again(Event::Command(life, command));
             }
             Event::Command(life, command) => self.person(life, command)?,
             Event::Tick { life, epoch, round } => {
                 if epoch == self.epoch && !self.down && self.is_armed(life, round) {
-                    self.tick(life)?;
+                    self.hand(life, Origin::Tick)?;
                 }
             }
             Event::Effect { .. } => self.effect(event)?,
-            Event::Reply { .. } => self.reply(event)?,
+            Event::Reply { life, epoch, answer } => self.reply(life, epoch, answer)?,
+            // A process that woke up late still holds its commit.
+            Event::Committed { epoch } if self.down => self.ask_again(Event::Committed { epoch }),
+            Event::Committed { epoch } => self.committed(epoch)?,
             Event::Crash if self.down || self.calm => {}
             Event::Crash => self.crash()?,
-            Event::Restart => self.restart()?,
+            Event::Restart => self.restart(),
+            Event::Recover { life, epoch } => self.recover(life, epoch)?,
             Event::ClockJump if self.calm => {}
             Event::ClockJump => {
                 let ms = self.rng.between(1, 10_000) as i64;
@@ -74,57 +75,54 @@ impl Host<'_> {
     }
 
     fn person(&mut self, life: Life, command: Command) -> Result<(), String> {
-        let order = &mut self.orders[life];
-        let before = order.updates;
         if !matches!(command, Command::Approve | Command::Cancel | Command::UpdateAddress(_)) {
-            order.disturbed = true;
+            self.orders[life].disturbed = true;
         }
-        let id = order.id.clone();
-        let fed = self.command(life, &command)?;
-        let stored = self.store.count(&id, "AddressUpdated");
-        let order = &mut self.orders[life];
-        if let Command::UpdateAddress(address) = &command
-            && stored > before
-        {
-            // On disk, whether its sender was told or not.
-            order.updates = stored;
-            order.address = Some(address.clone());
-        }
-        match fed {
-            Fed::Lost => self.ask_again(Event::Command(life, command)),
-            Fed::Refused(code) if !command.may_get(&code) => return Err(format!("{id}: {command:?} got {code}")),
-            Fed::Refused(code) => self.tell(|| format!("  refused: {code}")),
-            Fed::Changed | Fed::Unchanged => self.orders[life].cancelled |= matches!(command, Command::Cancel),
-        }
-        if stored > before + 1 {
-            return Err(format!("{id}: an address update was stored twice"));
-        }
-        Ok(())
+        self.hand(life, Origin::Person(command))
     }
 
-    fn tick(&mut self, life: Life) -> Result<(), String> {
-        let id = self.orders[life].id.clone();
-        match self.feed(life, &id, &Input::Tick)? {
-            Fed::Lost if self.down => {}
-            Fed::Lost => self.arm_at(life, Some(self.now + 20)),
-            Fed::Refused(code) => return Err(format!("{id}: a tick was refused: {code}")),
-            Fed::Changed | Fed::Unchanged => {
-                self.arm(life);
-                let next = self.orders[life].family.as_ref().and_then(crate::kernel::Family::next_timer);
-                if next.is_some_and(|next| next <= self.wall()) {
-                    return Err(format!("{id}: a timer that was due did not fire"));
+    /// Whoever sent an input learns what became of it.
+    pub(super) fn told(&mut self, life: Life, origin: Origin, fed: Fed) -> Result<(), String> {
+        match (origin, fed) {
+            (origin @ (Origin::Start | Origin::Person(_)), Fed::Lost) => self.hangs_up(life, Some(origin)),
+            (Origin::Start, Fed::Refused(code)) => return Err(format!("a start was refused: {code}")),
+            (Origin::Start, Fed::Changed | Fed::Unchanged) => {}
+            (Origin::Person(command), Fed::Refused(code)) => {
+                if !command.may_get(&code) {
+                    return Err(format!("{}: {command:?} got {code}", self.orders[life].id));
                 }
+                self.tell(|| format!("  refused: {code}"));
+            }
+            (Origin::Person(command), Fed::Changed | Fed::Unchanged) => {
+                self.orders[life].cancelled |= matches!(command, Command::Cancel);
+            }
+            (Origin::Tick, Fed::Lost) => self.arm_at(life, Some(self.now + 20)),
+            (Origin::Tick, Fed::Refused(code)) => {
+                return Err(format!("{}: a tick was refused: {code}", self.orders[life].id));
+            }
+            (Origin::Tick, Fed::Changed | Fed::Unchanged) => {
+                self.arm(life);
                 self.passivate(life);
             }
+            (Origin::Reply(answer), Fed::Lost) => {
+                self.fly_on(life, &answer);
+                self.ask_again(Event::Reply { life, epoch: self.epoch, answer });
+            }
+            (Origin::Reply(answer), Fed::Refused(code)) => {
+                return Err(format!("{}: a result of {} was refused: {code}", answer.to, answer.activity));
+            }
+            (Origin::Reply(_), Fed::Changed | Fed::Unchanged) => {}
         }
         Ok(())
     }
 
     /// Lets go of an idle family now and then, as a host short of memory does.
     fn passivate(&mut self, life: Life) {
+        let order = &self.orders[life];
         if !self.calm
             && self.rng.chance(self.plan.crashes_at_commit * 5)
-            && self.orders[life].family.as_ref().is_some_and(|f| f.outstanding().is_empty())
+            && order.mailbox.is_empty()
+            && order.family.as_ref().is_some_and(|f| f.outstanding().is_empty())
         {
             self.orders[life].family = None;
         }
@@ -132,8 +130,13 @@ impl Host<'_> {
 
     fn effect(&mut self, event: Event) -> Result<(), String> {
         let Event::Effect { life, epoch, call, refuse, answers } = event else { return Ok(()) };
-        let reply = self.world.perform(&call, refuse)?;
-        let (id, order) = (&call.workflow_id, &self.orders[life]);
+        let id = &call.workflow_id;
+        if !self.store.has_intent(&call) {
+            return Err(format!("{id}: {} is called, and its intent is not on disk", call.activity));
+        }
+        let skipped = self.bug == Some(Bug::NoRefund) && call.activity == activity::REFUND;
+        let reply = if skipped { Reply::nothing() } else { self.world.perform(&call, refuse)? };
+        let order = &self.orders[life];
         let matters = matches!(call.activity.as_ref(), activity::CHARGE | activity::REFUND | shipping::DISPATCH);
         if reply.fresh && reply.result.is_ok() && matters {
             if self.store.row(&order.id).is_some_and(|row| row.terminal) {
@@ -145,47 +148,42 @@ impl Host<'_> {
         }
         for at in answers {
             let (to, activity, attempt) = (call.workflow_id.clone(), call.activity.clone(), call.attempt);
-            let result = reply.result.clone();
-            self.queue.push(at, Event::Reply { life, epoch, to, activity, attempt, result });
+            let answer = Answer { to, activity, attempt, result: reply.result.clone() };
+            self.queue.push(at, Event::Reply { life, epoch, answer });
         }
         Ok(())
     }
 
-    fn reply(&mut self, event: Event) -> Result<(), String> {
-        let Event::Reply { life, epoch, to, activity, attempt, result } = event else { return Ok(()) };
+    fn reply(&mut self, life: Life, epoch: u64, mut answer: Answer) -> Result<(), String> {
         if epoch != self.epoch || self.down {
             return Ok(());
         }
-        let input = match result.clone() {
-            Ok(result) => Input::ActivityCompleted { activity: activity.clone(), attempt, result },
-            Err(failure) => Input::ActivityFailed { activity: activity.clone(), attempt, failure },
-        };
-        // It has landed before the step is checked: only a call that flies can wake a family.
-        self.landed(life, &to, &activity, attempt);
-        match self.feed(life, &to, &input)? {
-            Fed::Lost if self.down => {}
-            Fed::Lost => {
-                self.fly_on(life, &to, &activity, attempt);
-                self.ask_again(Event::Reply { life, epoch, to, activity, attempt, result });
-            }
-            Fed::Refused(code) => return Err(format!("{to}: a result of {activity} was refused: {code}")),
-            Fed::Changed | Fed::Unchanged => {}
+        if let (Some(bug), Err(failure)) = (self.bug, &mut answer.result) {
+            bug.spoil_failure(&answer.activity, failure);
         }
-        Ok(())
+        self.hand(life, Origin::Reply(answer))
     }
 
-    fn restart(&mut self) -> Result<(), String> {
+    /// A new process: its recovery looks at one order after the other, while people send to all of them.
+    fn restart(&mut self) {
         self.down = false;
         for life in 0..self.orders.len() {
-            if !self.orders[life].started {
-                continue;
+            let at = self.now + self.rng.between(0, self.plan.commit_ms);
+            self.queue.push(at, Event::Recover { life, epoch: self.epoch });
+        }
+    }
+
+    fn recover(&mut self, life: Life, epoch: u64) -> Result<(), String> {
+        if epoch != self.epoch || self.down || self.orders[life].pending || !self.is_stored(life) {
+            return Ok(());
+        }
+        // What is due is brought to life, the rest when its time comes or a signal arrives.
+        match self.store.wake_at(&self.orders[life].id) {
+            Some(at) if at <= self.wall() => self.activate(life)?,
+            Some(at) if self.orders[life].family.is_none() => {
+                self.arm_at(life, Some(self.now + at.ms_since(self.wall())));
             }
-            // As a recovery does: what is due is brought to life, the rest when its time comes or a signal arrives.
-            match self.store.wake_at(&self.orders[life].id) {
-                Some(at) if at <= self.wall() => self.activate(life)?,
-                Some(at) => self.arm_at(life, Some(self.now + at.ms_since(self.wall()))),
-                None => {}
-            }
+            Some(_) | None => {}
         }
         Ok(())
     }
@@ -197,7 +195,7 @@ impl Host<'_> {
         for life in 0..self.orders.len() {
             let ended = self.store.row(&self.orders[life].id).is_some_and(|row| row.terminal);
             open |= !ended;
-            if ended || self.down || !self.orders[life].started {
+            if ended || self.down || !self.is_stored(life) {
                 continue;
             }
             for command in [Command::Resume, Command::Retry, Command::Approve] {
@@ -218,7 +216,8 @@ impl Host<'_> {
     /// What must be true once all is over.
     pub(super) fn settle_up(&mut self) -> Result<(), String> {
         for life in 0..self.orders.len() {
-            self.check_fold(life)?;
+            self.check_told(life)?;
+            self.check_history(life)?;
             let order = &self.orders[life];
             let row = self.store.row(&order.id).ok_or_else(|| format!("{} was lost", order.id))?;
             if !row.terminal {

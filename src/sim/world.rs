@@ -33,6 +33,13 @@ pub struct Reply {
     pub fresh: bool,
 }
 
+impl Reply {
+    /// Nobody was asked.
+    pub(super) fn nothing() -> Self {
+        Self { result: Ok(json!({})), fresh: false }
+    }
+}
+
 #[derive(Debug, Clone, Default)]
 pub struct World {
     answers: HashMap<String, Result<Value, Failure>>,

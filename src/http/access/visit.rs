@@ -58,7 +58,16 @@ impl Visit {
         let id = ["order_id", "job_id", "task_id"].iter().find_map(of_path);
         let order = id.and_then(|id| OrderId::parse(id).ok()).map(|id| id.workflow());
         let remote = req.peer_addr().map(|address| address.ip());
-        Self { asker, owner, route, method: req.method().clone(), order, remote, reason: RefCell::default(), action: Cell::new(None) }
+        Self {
+            asker,
+            owner,
+            route,
+            method: req.method().clone(),
+            order,
+            remote,
+            reason: RefCell::default(),
+            action: Cell::new(None),
+        }
     }
 
     /// The visit of a request. One that passed no gate sees nothing.

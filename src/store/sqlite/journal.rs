@@ -12,8 +12,7 @@ use crate::kernel::Transition;
 use crate::model::Timestamp;
 use crate::store::batch::{Asked, Taken, gains, stored};
 use crate::store::sql::schema::{
-    AnswerRow, PaymentRowNew, TransitionRow, WorkflowRow, answers, audit, owner, payments, transitions,
-    workflows,
+    AnswerRow, PaymentRowNew, TransitionRow, WorkflowRow, answers, audit, owner, payments, transitions, workflows,
 };
 use crate::store::sql::{AuditRow, classify};
 use crate::store::{AuditEntry, Journal, StoreError, StoredQueue, Unit, Verdict};
