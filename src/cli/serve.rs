@@ -61,8 +61,14 @@ pub fn serve(args: &ServeArgs, tasks: Arc<TaskTypes>) -> Result<(), CliError> {
         tracing::error!(%error, "secrets cannot be opened: tasks that need them will fail");
     }
     let grace = Duration::from_secs_f64(settings.shutdown_seconds.clamp(0.0, 3_600.0));
-    let first = first(store::open(&location, engine_options.readers))?;
     let without_keys = without_keys.map(CliError::from);
+    // Before anything is touched.
+    if let Some(error) = &without_keys
+        && !may_have_keys(&location)
+    {
+        return Err(CliError::Usage(error.to_string()));
+    }
+    let first = first(store::open(&location, engine_options.readers))?;
     let house = House {
         location,
         options: engine_options,
@@ -91,6 +97,14 @@ pub fn serve(args: &ServeArgs, tasks: Arc<TaskTypes>) -> Result<(), CliError> {
     });
     telemetry::flush(FLUSH_WITHIN);
     ended
+}
+
+/// Whether a database has API keys, as far as can be told without changing it: one that is away may.
+pub(super) fn may_have_keys(location: &Location) -> bool {
+    match store::open_read_only(location) {
+        Ok(queries) => queries.key_counts().is_ok_and(|(all, _)| all > 0),
+        Err(error) => error.may_pass(),
+    }
 }
 
 /// What the first look at the database comes to: `None` where it is worth waiting for.

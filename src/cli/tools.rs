@@ -17,11 +17,8 @@ use crate::{config, http, verify};
 pub fn config(args: &ServeArgs, tasks: Arc<TaskTypes>) -> Result<(), CliError> {
     let config = config::load(args.config.as_deref(), args, tasks)?;
     config.check_tls()?;
-    if let Some(error) = config.without_keys {
-        let keys = store::open_read_only(&config.location).ok().and_then(|queries| queries.keys().ok());
-        if keys.is_none_or(|keys| keys.is_empty()) {
-            return Err(error.into());
-        }
+    if let Some(error) = config.without_keys.filter(|_| !may_have_keys(&config.location)) {
+        return Err(error.into());
     }
     for warning in &config.warnings {
         out::note(&format!("warning: {warning}"));

@@ -13,7 +13,7 @@ use futures_util::future::{Either, ready};
 use metrics::{Counter, Histogram};
 
 use super::Site;
-use super::access::{Asker, Audited, Rule, Visit, rule};
+use super::access::{Asker, Audited, Refusal, Rule, Visit, rule};
 use super::origin::is_cross_origin;
 use super::problem::Problem;
 use super::trace;
@@ -147,8 +147,9 @@ fn enter(
     }
     match site.admit(rule, req) {
         Ok(asker) => Ok((Rc::new(Visit::new(asker, route, req)), site)),
-        Err(problem) => {
-            if let (true, Some(key)) = (acts, problem.refused_key.clone()) {
+        Err(refusal) => {
+            let Refusal { problem, key } = *refusal;
+            if let (true, Some(key)) = (acts, key) {
                 let visit = Rc::new(Visit::new(Asker::Key(key), route, req));
                 note(Some((visit, site)), problem.status, false);
             }

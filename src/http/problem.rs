@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
@@ -11,7 +10,6 @@ use utoipa::ToSchema;
 
 use super::frame::harden;
 use super::json::{Fault, JsonError};
-use crate::access::Key;
 use crate::kernel::Rejection;
 use crate::runtime::EngineError;
 
@@ -59,8 +57,6 @@ pub struct Problem {
     pub instance: Option<Box<str>>,
     /// The rest of the request was not read: the connection cannot be used again.
     pub close: bool,
-    /// The key that was known and yet not enough, for the audit.
-    pub refused_key: Option<Arc<Key>>,
 }
 
 impl Problem {
@@ -75,7 +71,6 @@ impl Problem {
             allow: None,
             instance: None,
             close: false,
-            refused_key: None,
         }
     }
 

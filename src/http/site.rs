@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::Seat;
-use super::access::{Asker, Gate, Rule};
+use super::access::{Asker, Gate, Refusal, Rule};
 use super::problem::Problem;
 use super::tls::TlsFiles;
 use crate::access::{Digest, Key};
@@ -139,8 +139,7 @@ impl Site {
     }
 
     /// Lets a request in by the rule of its route.
-    pub fn admit(&self, rule: Rule, req: &ServiceRequest) -> Result<Asker, Problem> {
-        self.gate.check_host(req.head())?;
+    pub fn admit(&self, rule: Rule, req: &ServiceRequest) -> Result<Asker, Box<Refusal>> {
         self.gate.admit(&self.seat, rule, req)
     }
 

@@ -27,6 +27,19 @@ struct Shown {
     by_session: bool,
 }
 
+/// Why a request is not let in.
+pub struct Refusal {
+    pub problem: Problem,
+    /// The key that was shown, where it is a valid one that allows too little.
+    pub key: Option<Arc<Key>>,
+}
+
+impl From<Problem> for Box<Refusal> {
+    fn from(problem: Problem) -> Self {
+        Self::new(Refusal { problem, key: None })
+    }
+}
+
 pub struct Gate {
     /// Keys out of the configuration.
     configured: Ring,
@@ -69,7 +82,7 @@ impl Gate {
     ///
     /// # Errors
     /// A 421.
-    pub fn check_host(&self, head: &RequestHead) -> Result<(), Problem> {
+    fn check_host(&self, head: &RequestHead) -> Result<(), Problem> {
         if self.hosts.answers(head) {
             return Ok(());
         }
@@ -81,7 +94,8 @@ impl Gate {
     ///
     /// # Errors
     /// 401, 403, 429; 503 while it is not known which keys there are.
-    pub fn admit(&self, seat: &Seat, rule: Rule, req: &ServiceRequest) -> Result<Asker, Problem> {
+    pub fn admit(&self, seat: &Seat, rule: Rule, req: &ServiceRequest) -> Result<Asker, Box<Refusal>> {
+        self.check_host(req.head())?;
         let shown = self.shown(req.headers());
         let known = seat.keys();
         if self.configured.is_empty() && known.as_ref().map_or(self.trusting, |ring| ring.is_empty()) {
@@ -92,14 +106,14 @@ impl Gate {
         let Some(key) = key else {
             if known.is_none() && (shown.is_some() || self.configured.is_empty()) {
                 let not_yet = || Problem::unavailable("not_ready", "it is not known yet which keys there are");
-                return Err(seat.engine().err().unwrap_or_else(not_yet));
+                return Err(seat.engine().err().unwrap_or_else(not_yet).into());
             }
-            return Err(unauthorized(shown.is_some()));
+            return Err(unauthorized(shown.is_some()).into());
         };
         let acts = !matches!(*req.method(), Method::GET | Method::HEAD | Method::OPTIONS);
         // A cookie comes along by itself: what acts must come from one of our own pages.
         if acts && shown.is_some_and(|shown| shown.by_session) && !is_same_origin(req.headers()) {
-            return Err(Problem::cross_origin());
+            return Err(Problem::cross_origin().into());
         }
         self.limit(&key.id)?;
         if !key.scopes.allows(scope) {
@@ -139,6 +153,6 @@ fn unauthorized(shown: bool) -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", why)
 }
 
-fn forbidden(key: Arc<Key>, why: String) -> Problem {
-    Problem { refused_key: Some(key), ..Problem::new(StatusCode::FORBIDDEN, "forbidden", why) }
+fn forbidden(key: Arc<Key>, why: String) -> Box<Refusal> {
+    Box::new(Refusal { problem: Problem::new(StatusCode::FORBIDDEN, "forbidden", why), key: Some(key) })
 }

@@ -7,7 +7,7 @@ mod rules;
 mod session;
 mod visit;
 
-pub use gate::Gate;
+pub use gate::{Gate, Refusal};
 #[cfg(test)]
 pub use rules::RULES;
 pub use rules::{Rule, rule};
