@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::CommandFactory;
 
 use super::args::{Cli, Output, ServeArgs, VerifyArgs};
+use super::serve::may_have_keys;
 use super::{CliError, out, sim};
 use crate::demo::{self, DemoOptions};
 use crate::load::{self, LoadOptions};
