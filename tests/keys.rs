@@ -107,7 +107,8 @@ fn every_call_that_asks_for_a_change_is_entered_once() {
     ask(&server, None, "POST", "/orders/o-1/retry", None);
     let entries = audit(&server, "/audit?order_id=o-1", 7);
     let mut entered: Vec<_> = entries.iter().map(|e| e["status"].as_u64().unwrap() as u16).collect();
-    (statuses.sort_unstable(), entered.sort_unstable());
+    statuses.sort_unstable();
+    entered.sort_unstable();
     assert_eq!(entered, statuses);
     let cancel =
         entries.iter().find(|e| e["status"] == 202 && e["route"].as_str().unwrap().ends_with("cancel")).unwrap();

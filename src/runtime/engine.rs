@@ -10,7 +10,6 @@ use actix::dev::SendError;
 use actix::{Actor, Addr};
 use actix_rt::time::{sleep, timeout};
 use actix_rt::{Arbiter, ArbiterHandle};
-use metrics::counter;
 use serde_json::{Value, json};
 use tokio::sync::{oneshot, watch};
 
@@ -26,11 +25,11 @@ use super::shard::Shard;
 use super::shared::{Clock, Ids, Shared, SharedRef};
 use super::timers::FarTimer;
 use super::{Options, journal, outcome};
-use crate::access::{KeyChange, Ring};
+use crate::access::Ring;
 use crate::activities::Activities;
 use crate::kernel::{Document, Family, Machine, Registry};
 use crate::model::{Name, Timestamp, WorkflowId};
-use crate::store::{AuditEntry, Queries, Store, StoreError, StoredQueue, StoredWorkflow};
+use crate::store::{Queries, Store, StoreError, StoredQueue, StoredWorkflow};
 use crate::workflows::{order, shipping};
 
 /// The queue of activities whose own queue is not known.
@@ -60,7 +59,7 @@ pub(super) struct Inner {
     /// What operators changed of queues; held while a change is on its way to disk.
     pub(super) changes: tokio::sync::Mutex<BTreeMap<Name, QueueChange>>,
     activities: Vec<String>,
-    keys: Arc<Ring>,
+    pub(super) keys: Arc<Ring>,
     /// The id of the last event that is on disk.
     last_event: watch::Receiver<u64>,
     arbiters: Vec<ArbiterHandle>,
@@ -361,43 +360,6 @@ impl Engine {
             Ok(row.zip(facts).map(|(row, facts)| life::of(&shared.registry, &row, facts)))
         };
         self.read(read).await?.unwrap_or(Err(EngineError::NotFound))
-    }
-
-    /// The API keys of the database: what this process changes at once, what others change within seconds.
-    pub fn keys(&self) -> &Arc<Ring> {
-        &self.inner.keys
-    }
-
-    /// Changes the keys, with its entry in the audit; in force as soon as it is durable, and durable on return.
-    ///
-    /// # Errors
-    /// [`EngineError::NoSuchKey`], or as everything that is written.
-    pub async fn change_keys(&self, change: KeyChange, audit: Option<AuditEntry>) -> Result<(), EngineError> {
-        let shared = &self.inner.shared;
-        if shared.is_draining() {
-            return Err(EngineError::Draining);
-        }
-        let (reply, changed) = oneshot::channel();
-        let request = journal::KeyRequest { change, audit, reply };
-        let full = |_| EngineError::Overloaded { what: "writes", retry_after_s: 1 };
-        shared.journal.change_keys(request).map_err(full)?;
-        let limit = Duration::from_millis(shared.options.request_timeout_ms);
-        match timeout(limit, changed).await {
-            Ok(Ok(Ok(true))) => Ok(()),
-            Ok(Ok(Ok(false))) => Err(EngineError::NoSuchKey),
-            Ok(Ok(Err(error))) => Err(EngineError::Store(error)),
-            Ok(Err(_)) => Err(EngineError::Draining),
-            Err(_) => Err(EngineError::Timeout),
-        }
-    }
-
-    /// Enters something in the audit that no transition carries; soon after, and nobody waits for it. Where the writer
-    /// is overrun it is lost, and counted.
-    pub fn note(&self, entry: AuditEntry) {
-        let entry = AuditEntry { at: self.now(), ..entry };
-        if self.inner.shared.journal.note(entry).is_err() {
-            counter!("ordain_audit_entries_lost_total").increment(1);
-        }
     }
 
     /// Runs a read on the readers' threads.
