@@ -196,6 +196,7 @@ fn a_wrong_value_is_named_by_its_variable_flag_or_file() {
         ("[queues.shipping]\nsize = 3", "queues.shipping.size"),
         ("[queues.shipping]\nwindow = 0", "queues.shipping.window"),
         ("[activities.charge_payment]\nurl = \"ftp://x\"", "activities.charge_payment.url"),
+        ("[portal]\nurl = \"portal\"", "portal.url"),
     ] {
         std::fs::write(path.join("some.toml"), toml).unwrap();
         refused(path, &[], &["--config", "some.toml"], &[&format!("{key} in the file some.toml)")]);

@@ -174,6 +174,44 @@ fn a_kill_in_the_middle_changes_nothing_and_a_lost_key_is_a_clear_end() {
 }
 
 #[test]
+fn what_an_outside_worker_tells_is_sealed_and_cleaned_like_what_an_activity_of_our_own_gives() {
+    const TOKEN: &str = "planted-session-41c0";
+    let server = server(&[("ORDAIN_ACTIVITIES__ARCHIVE_DOCUMENT__OUTSIDE", "true")]);
+    let polled = |id: &str| {
+        start(&server, &body(id, PASSWORD, 0));
+        let poll = json!({"worker_id": "w", "wait_seconds": 10});
+        let leased = server.post("/api/queues/documents/poll", Some(&poll)).json();
+        assert_eq!(leased["input"]["credentials"], json!({"user": USER, "password": PASSWORD}));
+        leased["token"].as_str().unwrap().to_owned()
+    };
+    let token = polled("doc-1");
+    let beat = json!({"progress": {"secret": TOKEN, "n": 1}});
+    assert_eq!(server.post(&format!("/api/activities/{token}/heartbeat"), Some(&beat)).status, 200);
+    let shown = server.get("/api/queues/documents");
+    assert!(shown.text().contains("\"progress\":{") && !shown.text().contains(TOKEN), "{}", shown.text());
+    let number = json!({"result": {"token": 4_711}});
+    let refused = server.post(&format!("/api/activities/{token}/complete"), Some(&number));
+    assert_eq!((refused.status, refused.json()["errors"][0]["pointer"].clone()), (422, json!("/result/token")));
+    let result = json!({"result": {"receipt": format!("by {USER} with {PASSWORD}"), "token": TOKEN}});
+    let complete = |body: &Value| server.post(&format!("/api/activities/{token}/complete"), Some(body)).status;
+    assert_eq!(complete(&result), 200);
+    let done = end(&server, "doc-1");
+    assert_eq!(done["result"]["receipt"], "by *** with ***", "{done}");
+    let facts = server.history("/api/tasks/doc-1");
+    let step = facts.iter().rfind(|fact| fact["type"] == "StepCompleted").unwrap();
+    assert_eq!(step["data"]["memory"]["token"], "***", "{step}");
+    // The same again is answered the same; anything else comes too late.
+    assert_eq!((complete(&result), complete(&json!({"result": {}}))), (200, 409));
+    nowhere(&server, "doc-1", &[PASSWORD, USER, TOKEN]);
+    let token = polled("doc-2");
+    let failure = json!({"message": format!("{PASSWORD} is wrong"), "kind": "refused"});
+    assert_eq!(server.post(&format!("/api/activities/{token}/fail"), Some(&failure)).status, 200);
+    let failed = end(&server, "doc-2");
+    assert_eq!(failed["error"]["message"], "*** is wrong", "{failed}");
+    nowhere(&server, "doc-2", &[PASSWORD, USER, TOKEN]);
+}
+
+#[test]
 fn a_configured_key_is_used_and_another_one_opens_nothing() {
     let (one, other) = ("0f".repeat(32), "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=");
     let mut server = server(&[("ORDAIN_SECRET_KEY", &one)]);

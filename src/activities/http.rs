@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use actix_web::web::Bytes;
 use awc::error::{ConnectError, SendRequestError};
-use awc::{Client, Connector};
+use awc::{Client, Connector, SendClientRequest};
 use futures_util::future::{FutureExt, LocalBoxFuture};
 use rustls::pki_types::CertificateDer;
 use serde_json::Value;
@@ -41,15 +42,21 @@ pub enum SettingError {
     Header(String),
 }
 
+/// # Errors
+/// [`SettingError::Url`] where it is not an address that can be called.
+pub fn check_url(url: &str) -> Result<(), SettingError> {
+    let uri = url.parse::<actix_web::http::Uri>().ok();
+    let good = |uri: &actix_web::http::Uri| {
+        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
+    };
+    if uri.as_ref().is_some_and(good) { Ok(()) } else { Err(SettingError::Url(url.to_owned())) }
+}
+
 impl HttpActivity {
     /// # Errors
     /// [`SettingError`] where the address or a header cannot be used. A header's value is not shown.
     pub fn new(url: &str, headers: &BTreeMap<String, String>) -> Result<Self, SettingError> {
-        let wrong = || SettingError::Url(url.to_owned());
-        let uri: actix_web::http::Uri = url.parse().map_err(|_| wrong())?;
-        if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
-            return Err(wrong());
-        }
+        check_url(url)?;
         let header = |(name, value): (&String, &String)| {
             let read = (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value.as_str()));
             match read {
@@ -67,7 +74,8 @@ thread_local! {
     static CLIENT: RefCell<Option<Client>> = const { RefCell::new(None) };
 }
 
-fn client() -> Result<Client, Failure> {
+/// The client of this arbiter.
+pub(super) fn client() -> Result<Client, Failure> {
     CLIENT.with_borrow_mut(|slot| {
         if let Some(client) = slot {
             return Ok(client.clone());
@@ -107,24 +115,52 @@ impl Activity for HttpActivity {
                 .insert_header(("Ordain-Workflow-Id", call.workflow_id.as_str()))
                 .insert_header(("Ordain-Attempt", call.attempt.to_string()))
                 .insert_header(("traceparent", call.trace.to_string()));
-            let mut reply = request.send_json(&call.input).await.map_err(|e| not_sent(&e))?;
-            let (status, retry_after_ms) = (reply.status(), retry_after_ms(reply.headers()));
-            let promised = reply.headers().get(CONTENT_LENGTH).and_then(|n| n.to_str().ok()?.parse::<usize>().ok());
-            let body = reply.body().limit(REPLY_BYTES_MAX).await;
-            // The client takes a connection that closes within a body for the end of the body.
-            let torn = body.as_ref().is_ok_and(|body| promised.is_some_and(|bytes| bytes != body.len()));
-            let outcome = match body {
-                Ok(_) if torn && status.is_success() => in_doubt(status, "its body is cut off"),
-                Ok(body) => judge(status, &body),
-                Err(e) if status.is_success() => in_doubt(status, &format!("its body cannot be read: {e}")),
-                // Any other status says all by itself.
-                Err(_) => judge(status, b""),
-            };
-            // A 503 asks for patience, too, if without a word on how long; a 429 says so by its kind.
-            let patience = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(0);
-            outcome.map_err(|failure| Failure { retry_after_ms: retry_after_ms.or(patience), ..failure })
+            exchange(request.send_json(&call.input)).await?.outcome()
         }
         .boxed_local()
+    }
+}
+
+/// An answer, read to its end.
+pub(super) struct Reply {
+    pub status: StatusCode,
+    retry_after_ms: Option<u64>,
+    /// Or why it could not be read whole.
+    body: Result<Bytes, String>,
+}
+
+/// Waits for the answer to a request.
+///
+/// # Errors
+/// A [`Failure`] where there is none.
+pub(super) async fn exchange(sent: SendClientRequest) -> Result<Reply, Failure> {
+    let mut reply = sent.await.map_err(|e| not_sent(&e))?;
+    let (status, retry_after_ms) = (reply.status(), retry_after_ms(reply.headers()));
+    let promised = reply.headers().get(CONTENT_LENGTH).and_then(|n| n.to_str().ok()?.parse::<usize>().ok());
+    let body = match reply.body().limit(REPLY_BYTES_MAX).await {
+        // The client takes a connection that closes within a body for the end of the body.
+        Ok(body) if promised.is_some_and(|bytes| bytes != body.len()) => Err("its body is cut off".to_owned()),
+        Ok(body) => Ok(body),
+        Err(e) => Err(format!("its body cannot be read: {e}")),
+    };
+    Ok(Reply { status, retry_after_ms, body })
+}
+
+impl Reply {
+    /// What the answer means.
+    ///
+    /// # Errors
+    /// A [`Failure`] by what is known of the effect, with the wait that was asked for.
+    pub fn outcome(&self) -> Result<Value, Failure> {
+        let outcome = match &self.body {
+            Ok(body) => judge(self.status, body),
+            Err(why) if self.status.is_success() => in_doubt(self.status, why),
+            // Any other status says all by itself.
+            Err(_) => judge(self.status, b""),
+        };
+        // A 503 asks for patience, too, if without a word on how long; a 429 says so by its kind.
+        let patience = (self.status == StatusCode::SERVICE_UNAVAILABLE).then_some(0);
+        outcome.map_err(|failure| Failure { retry_after_ms: self.retry_after_ms.or(patience), ..failure })
     }
 }
 

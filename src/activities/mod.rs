@@ -6,6 +6,7 @@
 mod allow;
 mod chaos;
 mod http;
+pub mod portal;
 mod simulated;
 mod sum_numbers;
 mod validate;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 pub use allow::Allow;
 pub use chaos::{Chaos, ChaosMode};
 pub(crate) use http::new_client;
-pub use http::{HttpActivity, SettingError};
+pub use http::{HttpActivity, SettingError, check_url};
 pub use simulated::{DECLINED, Simulated};
 pub use sum_numbers::SumNumbers;
 pub use validate::{Receive, Validate};
@@ -65,6 +66,13 @@ pub struct ActivitySettings {
     pub outside: bool,
     /// Sent with each call.
     pub headers: BTreeMap<String, String>,
+}
+
+/// Where the services outside are that activities of tasks call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outside {
+    /// Where the invoice portal's `/login` and `/invoices` are.
+    pub portal_url: String,
 }
 
 /// Why the activities cannot be set up.

@@ -82,6 +82,13 @@ impl Client {
         self.send(Method::PATCH, path, Some(body), TIMEOUT).await
     }
 
+    /// Gets a page, and what to ask for the next one `after`.
+    pub async fn page(&self, path: &str) -> Result<(String, Option<String>), CliError> {
+        let sent = self.request(Method::GET, path, TIMEOUT).send();
+        let (status, text, next) = self.answer_with(sent, TIMEOUT, "ordain-next-after").await?;
+        Ok((accepted((status, text))?, next))
+    }
+
     /// Posts, and gives the answer whatever its status is.
     ///
     /// # Errors
@@ -122,6 +129,16 @@ impl Client {
     }
 
     async fn answer(&self, sent: SendClientRequest, timeout: Duration) -> Result<(u16, String), CliError> {
+        self.answer_with(sent, timeout, "").await.map(|(status, text, _)| (status, text))
+    }
+
+    /// The answer, and one of its headers.
+    async fn answer_with(
+        &self,
+        sent: SendClientRequest,
+        timeout: Duration,
+        header: &str,
+    ) -> Result<(u16, String, Option<String>), CliError> {
         let sent = sent.await;
         let away = |why: String| CliError::NotReachable { url: self.base.clone(), why };
         let mut reply = sent.map_err(|e| match e {
@@ -129,8 +146,9 @@ impl Client {
             e => away(e.to_string()),
         })?;
         let status = reply.status();
+        let header = reply.headers().get(header).and_then(|value| Some(value.to_str().ok()?.to_owned()));
         let body = reply.body().limit(BODY_MAX).await.map_err(|e| away(e.to_string()))?;
-        Ok((status.as_u16(), String::from_utf8_lossy(&body).into_owned()))
+        Ok((status.as_u16(), String::from_utf8_lossy(&body).into_owned(), header))
     }
 }
 

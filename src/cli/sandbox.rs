@@ -47,6 +47,7 @@ fn announce(address: SocketAddr) {
         let name = activity.to_uppercase();
         text.push_str(&format!("  ORDAIN_ACTIVITIES__{name}__URL=http://{address}/{activity} \\\n"));
     }
+    text.push_str(&format!("  ORDAIN_PORTAL__URL=http://{address}/portal \\\n"));
     text.push_str("  ordain serve\n");
     // Whoever started it may not listen.
     let mut out = std::io::stdout().lock();

@@ -12,6 +12,8 @@ use super::pages::{History, JsonArray};
 use super::{CliError, out, show};
 
 const AT: &str = "/api/tasks";
+/// Rows of a result in one request.
+const ROWS: u32 = 500;
 /// The longest file of parameters, in bytes.
 const FILE_BYTES_MAX: u64 = 64 << 20;
 
@@ -38,6 +40,23 @@ pub(super) enum TaskCommand {
     Types(Server),
     /// Show every fact of a task's history.
     History(WorkTarget),
+    /// Print what a task has found, one JSON text a line.
+    ///
+    /// Example: ordain task result TASK > invoices.ndjson. Works while the task runs, too: then it is what there is so far.
+    Result(TaskResult),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TaskResult {
+    pub id: String,
+    /// Wait up to so many seconds until the task has ended.
+    #[arg(long, value_name = "SECONDS")]
+    pub wait: Option<u32>,
+    /// Only rows whose name is greater.
+    #[arg(long, value_name = "NAME")]
+    pub after: Option<String>,
+    #[command(flatten)]
+    pub server: Server,
 }
 
 #[derive(Debug, Args)]
@@ -82,6 +101,7 @@ async fn run_on(command: TaskCommand) -> Result<(), CliError> {
             show::print(&server, &text, |_| show::task_types(&text))
         }
         TaskCommand::History(target) => history(&target).await,
+        TaskCommand::Result(args) => result(&args).await,
     }
 }
 
@@ -132,6 +152,25 @@ fn read(path: &std::path::Path) -> Result<String, CliError> {
     };
     from.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(failed)?;
     Ok(text)
+}
+
+/// Page by page, so that a connection that breaks is an error and not an end.
+async fn result(args: &TaskResult) -> Result<(), CliError> {
+    let client = Client::new(&args.server)?;
+    let path = format!("{AT}/{}", encode(&args.id));
+    if let Some(seconds) = args.wait {
+        client.wait(&format!("{path}?wait={seconds}"), seconds).await?;
+    }
+    let mut after = args.after.as_deref().map(encode);
+    loop {
+        let behind = after.map(|after| format!("&after={after}")).unwrap_or_default();
+        let (rows, next) = client.page(&format!("{path}/result?limit={ROWS}{behind}")).await?;
+        out::bytes(rows.as_bytes())?;
+        match next {
+            Some(next) => after = Some(next),
+            None => return Ok(()),
+        }
+    }
 }
 
 async fn history(target: &WorkTarget) -> Result<(), CliError> {

@@ -4,8 +4,10 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroU32;
 
 use super::ConfigError;
-use super::settings::{ActivitySection, QueueSection, Retry, Settings, Time};
-use crate::activities::{self, Activities, ActivitySettings, Allow, Chaos, SettingError, SetupError};
+use super::settings::{ActivitySection, PortalSection, QueueSection, Retry, Settings, Time};
+use crate::activities::{
+    self, Activities, ActivitySettings, Allow, Chaos, Outside, SettingError, SetupError, check_url,
+};
 use crate::http::{OrderDefaults, ServerOptions, TlsFiles};
 use crate::kernel::{Policies, RetryPolicy};
 use crate::runtime::{CONCURRENCY_MAX, Options, QueueOptions, RateLimit};
@@ -120,8 +122,16 @@ impl Settings {
             }
         }
         let named = self.activities.iter().map(|(name, section)| (name.clone(), of(section))).collect();
+        check_url(&self.portal.url)
+            .map_err(|error| ConfigError::value("portal.url", format!("cannot be used: {error}")))?;
+        // The default is the sandbox of this machine.
+        if self.portal.url != PortalSection::default().url && !allow.permits(&self.portal.url) {
+            let why = format!("{:?} goes to a place that outside.allow does not name", self.portal.url);
+            return Err(ConfigError::value("portal.url", why));
+        }
+        let outside = Outside { portal_url: self.portal.url.clone() };
         let chaos = Chaos { mode: self.chaos, seed: self.chaos_seed };
-        activities::build(&named, tasks.activities(secrets), chaos).map_err(|error| {
+        activities::build(&named, tasks.activities(secrets, &outside), chaos).map_err(|error| {
             let key = match &error {
                 SetupError::Setting { activity, error: SettingError::Url(_) }
                 | SetupError::NoUrl(activity)

@@ -21,8 +21,8 @@ use serde::Serialize;
 pub use error::ConfigError;
 pub use keys::KeySection;
 pub use settings::{
-    ActivitySection, HeaderText, LimitSection, LogFormat, OutsideSection, QueueSection, RateSection, Retry, Settings,
-    Time,
+    ActivitySection, HeaderText, LimitSection, LogFormat, OutsideSection, PortalSection, QueueSection, RateSection,
+    Retry, Settings, Time,
 };
 
 use crate::activities::Activities;

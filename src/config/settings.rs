@@ -70,6 +70,7 @@ pub struct Settings {
     pub retry: Retry,
     pub activities: BTreeMap<String, ActivitySection>,
     pub queues: BTreeMap<String, QueueSection>,
+    pub portal: PortalSection,
     /// What secrets in the parameters of tasks are sealed with, in base64 or hexadecimal digits; without it a key is made
     /// in the file `ordain.key` when it is first needed. Never shown.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -128,6 +129,20 @@ pub struct ActivitySection {
     pub jitter: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_attempts: Option<u32>,
+}
+
+/// `[portal]`: the invoice portal that `gdt_invoice_import` calls.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PortalSection {
+    /// Where its `/login` and `/invoices` are; by default `ordain sandbox`.
+    pub url: String,
+}
+
+impl Default for PortalSection {
+    fn default() -> Self {
+        Self { url: "http://127.0.0.1:8100/portal".to_owned() }
+    }
 }
 
 /// A header's value; a number in `ordain.toml` is a text here. Never shown.
@@ -246,6 +261,7 @@ impl Default for Settings {
             retry: Retry::default(),
             activities: BTreeMap::new(),
             queues: BTreeMap::new(),
+            portal: PortalSection::default(),
             secret_key: None,
             order_task_queue: crate::workflows::order::QUEUE.to_owned(),
             shipping_task_queue: crate::workflows::shipping::QUEUE.to_owned(),

@@ -42,6 +42,7 @@ const PROBLEM_TYPE: &str = "application/problem+json";
         tasks::status::status,
         tasks::list::list,
         tasks::history::history,
+        tasks::result::result,
         tasks::cancel::cancel,
         workflows::record,
         workflows::history,

@@ -62,6 +62,12 @@ impl Query {
     }
 }
 
+/// A text as it can stand for a value in a query.
+pub fn encode(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._~-:".contains(&b);
+    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+}
+
 /// Undoes percent-encoding; `None` where an escape is broken or the outcome is not UTF-8.
 pub fn decode(text: &str) -> Option<String> {
     if !text.contains(['%', '+']) {

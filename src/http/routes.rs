@@ -45,6 +45,7 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(post("/api/tasks/start", &[], tasks::start::start))
         .service(get("/api/tasks", tasks::list::list))
         .service(get("/api/tasks/{task_id}/history", tasks::history::history))
+        .service(get("/api/tasks/{task_id}/result", tasks::result::result))
         .service(post("/api/tasks/{task_id}/cancel", &[], tasks::cancel::cancel))
         .service(get("/api/tasks/{task_id}", tasks::status::status))
         .service(get("/workflows/{id}/history", workflows::history))

@@ -279,6 +279,7 @@ async fn the_openapi_document_knows_every_route_and_every_route_is_there() {
             "GET /api/tasks/{task_id}",
             "POST /api/tasks/{task_id}/cancel",
             "GET /api/tasks/{task_id}/history",
+            "GET /api/tasks/{task_id}/result",
             "GET /audit",
             "GET /debug/actors",
             "GET /docs",

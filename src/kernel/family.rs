@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::machine::{ActivityCall, ChildStart, CodecError, Cx, Document, Input, Live, Machine, Step, Waiting};
 use super::retry::{mix, seed};
 use super::workflow::{Recipient, Rejection};
-use crate::model::{Key, Name, PaymentRow, RunId, Timestamp, Trace, WorkflowId};
+use crate::model::{Key, Name, PaymentRow, ResultRow, RunId, Timestamp, Trace, WorkflowId};
 
 /// How many inputs may follow from one another between relatives.
 const CASCADE_MAX: usize = 64;
@@ -74,6 +74,8 @@ pub struct Transition {
     pub snapshot: String,
     /// Its payment, where it is new or has changed.
     pub payment: Option<PaymentRow>,
+    /// Rows of the family's results that came with these facts.
+    pub results: Vec<ResultRow>,
 }
 
 /// What must be durable before anything of it may show, and the calls that may be made after.
@@ -273,7 +275,9 @@ impl Family {
             if let Some(facts) = work.facts.remove(&member.key) {
                 let was = before.iter().find(|b| b.key == member.key);
                 let transition = member.transition(root, was, &facts, cx.now);
-                commit.transitions.push(transition.map_err(|e| Rejection::new("state_not_writable", e.to_string()))?);
+                let mut transition = transition.map_err(|e| Rejection::new("state_not_writable", e.to_string()))?;
+                transition.results = work.results.remove(&member.key).unwrap_or_default();
+                commit.transitions.push(transition);
             }
         }
         // A call that a later fact of the same commit took back is not made.
@@ -293,12 +297,16 @@ struct Work {
     calls: Vec<ActivityCall>,
     children: VecDeque<(WorkflowId, ChildStart)>,
     signals: VecDeque<(WorkflowId, Name, Value)>,
+    results: BTreeMap<Key, Vec<ResultRow>>,
 }
 
 impl Work {
     fn add(&mut self, key: Key, id: &WorkflowId, parent: Option<WorkflowId>, step: Step) {
         if !step.facts.is_empty() {
             self.facts.entry(key).or_default().extend(step.facts);
+        }
+        if !step.results.is_empty() {
+            self.results.entry(key).or_default().extend(step.results);
         }
         self.calls.extend(step.calls);
         self.children.extend(step.children.into_iter().map(|child| (id.clone(), child)));
@@ -355,6 +363,7 @@ impl Member {
             paused: core.paused_at.is_some() && !machine.is_terminal(),
             last_error: core.last_error().map(|e| e.kind.as_str()),
             snapshot: machine.snapshot()?,
+            results: Vec::new(),
             payment: if before.is_some_and(|b| b.payment == payment) { None } else { payment },
         })
     }

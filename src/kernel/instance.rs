@@ -116,6 +116,9 @@ impl<W: Workflow> Instance<W> {
 
     fn decide(&mut self, stimulus: &Stimulus<'_>, step: &mut Step, cx: &Cx<'_>) -> Result<bool, Rejection> {
         let events = self.state.decide(stimulus, &self.view(cx))?;
+        if !events.is_empty() {
+            step.results.extend(self.state.results(stimulus));
+        }
         for event in &events {
             self.emit_event(event, step, cx)?;
         }

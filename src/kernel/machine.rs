@@ -12,7 +12,7 @@ use super::family::IdSource;
 use super::registry::Registry;
 use super::retry::Policies;
 use super::workflow::{Message, Rejection};
-use crate::model::{ErrorInfo, Failure, Name, PaymentRow, RunId, Timestamp, Trace, WorkflowId};
+use crate::model::{ErrorInfo, Failure, Name, PaymentRow, ResultRow, RunId, Timestamp, Trace, WorkflowId};
 
 /// What a host feeds an instance with.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,6 +88,8 @@ pub struct Step {
     pub calls: Vec<ActivityCall>,
     pub messages: Vec<Message>,
     pub children: Vec<ChildStart>,
+    /// Rows to keep beside it; see [`super::Workflow::results`].
+    pub results: Vec<ResultRow>,
 }
 
 /// What an instance waits for, in words for people.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::core::Core;
 use super::machine::{Document, Live, Machine};
 use super::retry::Policies;
-use crate::model::{Failure, Name, PaymentRow, Timestamp, Trace, WorkflowId};
+use crate::model::{Failure, Name, PaymentRow, ResultRow, Timestamp, Trace, WorkflowId};
 
 /// The signal an instance gets when it is started once more: it takes it where its content is the same (by the
 /// `fingerprint` in the payload), and refuses it otherwise.
@@ -198,6 +198,12 @@ pub trait Workflow: Clone + Debug + PartialEq + Serialize + DeserializeOwned + S
     /// The payment to keep beside it.
     fn payment(&self) -> Option<PaymentRow> {
         None
+    }
+
+    /// Rows to keep beside it, in the commit of the facts that follow from a stimulus; read in the state before them, and
+    /// kept once under each name: the first stands. For results that are too many or too large for the state.
+    fn results(&self, _stimulus: &Stimulus<'_>) -> Vec<ResultRow> {
+        Vec::new()
     }
 
     /// Its status document: the durable record, and `live` where it is asked for. `children`: its children that have

@@ -25,6 +25,24 @@ pub(super) enum Work {
     Input { to: WorkflowId, input: Input },
 }
 
+impl Work {
+    /// Whether it tells how this attempt has ended.
+    pub fn is_end_of(&self, id: &WorkflowId, activity: &str, attempt: u32) -> bool {
+        let (of, name, number) = match self {
+            Self::Command(command) => match &command.action {
+                Action::Report { to, activity, attempt, .. } => (to, activity, attempt),
+                _ => return false,
+            },
+            Self::Input { to, input } => match input {
+                Input::ActivityCompleted { activity, attempt, .. }
+                | Input::ActivityFailed { activity, attempt, .. } => (to, activity, attempt),
+                _ => return false,
+            },
+        };
+        of == id && name == activity && *number == attempt
+    }
+}
+
 impl Envelope {
     pub fn new(work: Work, reply: Option<Reply>) -> Self {
         Self { work, reply, queued: Some(Instant::now()) }

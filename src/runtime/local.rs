@@ -1,16 +1,17 @@
 //! What the actors of one shard share: timers, watchers, calls that are collected. It never leaves its arbiter.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use actix::Addr;
 
 use super::messages::{Flush, Rearm, Vacant, Watcher};
 use super::meters::ShardMeter;
+use super::pool::{CallId, Dropped, Pool};
 use super::shard::Shard;
 use super::shared::SharedRef;
 use crate::kernel::ActivityCall;
-use crate::model::{Timestamp, WorkflowId};
+use crate::model::{Name, Timestamp, WorkflowId};
 
 /// Timers later than this many ms from now are left to SQL when their actor goes.
 pub(super) const NEAR_MS: u64 = 60_000;
@@ -27,6 +28,8 @@ pub(super) struct Local {
     /// The number of watched instances at which the list is swept.
     sweep_at: Cell<usize>,
     pub(super) calls: RefCell<Vec<ActivityCall>>,
+    pools: RefCell<BTreeMap<Name, Addr<Pool>>>,
+    default_pool: RefCell<Option<Addr<Pool>>>,
     pub(super) flush_due: Cell<bool>,
     pub(super) linger: RefCell<VecDeque<(Timestamp, WorkflowId)>>,
     token: Cell<u64>,
@@ -61,6 +64,8 @@ impl Local {
             watchers: RefCell::default(),
             sweep_at: Cell::new(1_024),
             calls: RefCell::default(),
+            pools: RefCell::default(),
+            default_pool: RefCell::default(),
             flush_due: Cell::new(false),
             linger: RefCell::default(),
             token: Cell::new(0),
@@ -78,6 +83,29 @@ impl Local {
         if !self.flush_due.replace(true) {
             self.me.do_send(Flush);
         }
+    }
+
+    /// Takes back a call that is not wanted any more. Its pool has the word before anybody is told of what dropped it.
+    pub fn drop_call(&self, queue: &Name, id: CallId) {
+        let is_it = |call: &ActivityCall| call.workflow_id == id.0 && call.activity == id.1 && call.attempt == id.2;
+        let mut calls = self.calls.borrow_mut();
+        if let Some(index) = calls.iter().position(is_it) {
+            // It has not been handed in yet.
+            calls.remove(index);
+        } else if let Some(pool) = self.pool(queue) {
+            pool.do_send(Dropped(id));
+        }
+    }
+
+    /// The pools, once they are there.
+    pub fn set_pools(&self, pools: BTreeMap<Name, Addr<Pool>>, default: Addr<Pool>) {
+        self.pools.replace(pools);
+        self.default_pool.replace(Some(default));
+    }
+
+    /// The pool of a queue.
+    pub fn pool(&self, queue: &Name) -> Option<Addr<Pool>> {
+        self.pools.borrow().get(queue).cloned().or_else(|| self.default_pool.borrow().clone())
     }
 
     /// Moves an actor's timer.

@@ -34,7 +34,7 @@ pub use meters::{CommitNow, JournalNow};
 pub use metrics::describe as describe_metrics;
 pub use options::Options;
 pub use queue::{CONCURRENCY_MAX, HeldLease, QueueChange, QueueOptions, QueueView, RateLimit};
-pub use queues::{Beaten, LeasedCall, PollRequest, Report, WAIT_MS_MAX};
+pub use queues::{AttemptOf, Beaten, LeasedCall, PollRequest, Report, WAIT_MS_MAX};
 
 use crate::kernel::{Family, Member, Registry, RestoreError};
 use crate::store::StoredWorkflow;

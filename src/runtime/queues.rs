@@ -12,8 +12,9 @@ use super::command::{Action, Caller, Command, EngineError, IdempotencyKey};
 use super::engine::{Engine, refused};
 use super::pool::{Adopt, Beat, Claim, Claimed, Handed, Poll, Pool, Settled, Show};
 use super::queue::{self, LeaseToken, QueueChange, QueueView};
-use crate::kernel::{Phase, Rejection};
-use crate::model::{Failure, Name, RunId, Timestamp, Trace, WorkflowId};
+use crate::activities::is_built_in;
+use crate::kernel::{ActivityCall, Phase, Rejection};
+use crate::model::{Failure, Name, RunId, SEALED, Timestamp, Trace, WorkflowId};
 use crate::store::{AuditEntry, StoreError, StoredQueue};
 
 /// How long a poll may wait for something to do, in ms.
@@ -58,6 +59,19 @@ pub struct LeasedCall {
 pub struct Report {
     pub outcome: Result<Value, Failure>,
     pub fingerprint: String,
+}
+
+/// Whose attempt a token speaks of.
+#[derive(Debug, Clone)]
+pub struct AttemptOf {
+    /// The root of the family.
+    pub root: WorkflowId,
+    /// The group of the root's kind.
+    pub group: &'static str,
+    /// Whether it holds sealed secrets.
+    pub has_secrets: bool,
+    /// What the attempt was given, sealed, where its result is still wanted.
+    pub input: Option<Value>,
 }
 
 /// The answer to a heartbeat.
@@ -286,6 +300,30 @@ impl Engine {
             Err(EngineError::AnswerExists) => self.first_answer(&key).await?.unwrap_or(Err(EngineError::AnswerExists)),
             taken => taken,
         }
+    }
+
+    /// Whose attempt this is; `None` where it is one of the activities that come with orders and jobs.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFound`] where the token is none of ours; else [`EngineError`].
+    pub async fn attempt_of(&self, token: &str) -> Result<Option<AttemptOf>, EngineError> {
+        let (token, _) = self.token(token)?;
+        if is_built_in(&token.activity) {
+            return Ok(None);
+        }
+        let root = WorkflowId::new(token.workflow_id.root());
+        let rows = self.read({
+            let root = root.clone();
+            move |q| q.family(&root)
+        });
+        let rows = rows.await?;
+        let family = self.family(&rows)?;
+        let is_it = |call: &ActivityCall| {
+            call.workflow_id == token.workflow_id && call.activity == token.activity && call.attempt == token.attempt
+        };
+        let input = family.outstanding().into_iter().find(is_it).map(|call| call.input);
+        let has_secrets = rows.first().is_some_and(|row| row.snapshot.contains(SEALED));
+        Ok(Some(AttemptOf { root, group: family.root().machine.group(), has_secrets, input }))
     }
 
     /// An outside worker is still at it.

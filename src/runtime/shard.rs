@@ -19,7 +19,7 @@ use super::messages::{
     Acks, Ask, Beyond, CallAgain, CallEnd, CallEnds, Committed, Deliver, Flush, Look, Pools, Query, Rearm, Rest,
     Vacant, Wake,
 };
-use super::pool::{Pool, Run};
+use super::pool::Run;
 use super::shared::SharedRef;
 use crate::kernel::{ActivityCall, Input};
 use crate::model::{Name, Timestamp, WorkflowId};
@@ -34,15 +34,13 @@ pub(super) struct Shard {
     pub(super) index: usize,
     pub(super) directory: HashMap<WorkflowId, Entry>,
     pub(super) local: Option<Rc<Local>>,
-    pools: BTreeMap<Name, Addr<Pool>>,
-    default_pool: Option<Addr<Pool>>,
     alarm: Option<SpawnHandle>,
 }
 
 impl Shard {
     pub fn new(shared: SharedRef, index: usize) -> Self {
         let directory = HashMap::new();
-        Self { shared, index, directory, local: None, pools: BTreeMap::new(), default_pool: None, alarm: None }
+        Self { shared, index, directory, local: None, alarm: None }
     }
 
     fn local(&mut self, ctx: &Context<Self>) -> Rc<Local> {
@@ -278,9 +276,8 @@ impl Handler<Wake> for Shard {
 impl Handler<Pools> for Shard {
     type Result = ();
 
-    fn handle(&mut self, pools: Pools, _: &mut Self::Context) {
-        self.pools = pools.0;
-        self.default_pool = Some(pools.1);
+    fn handle(&mut self, pools: Pools, ctx: &mut Self::Context) {
+        self.local(ctx).set_pools(pools.0, pools.1);
     }
 }
 
@@ -295,7 +292,7 @@ impl Handler<Flush> for Shard {
             by_queue.entry(call.queue.clone()).or_default().push(call);
         }
         for (queue, calls) in by_queue {
-            if let Some(pool) = self.pools.get(&queue).or(self.default_pool.as_ref()) {
+            if let Some(pool) = local.pool(&queue) {
                 pool.do_send(Run { shard: self.index, calls });
             }
         }

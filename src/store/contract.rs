@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::kernel::{Commit, Cx, Family, IdSource, Input, Policies, Registry, Stepped};
-use crate::model::{Key, OrderId, RunId, Timestamp, WorkflowId};
+use crate::model::{Key, OrderId, ResultRow, RunId, Timestamp, WorkflowId};
 use crate::store::{
     Conflict, EventsOf, KindFilter, OrderFilter, Sort, SortField, Store, StoreError, StoredAnswer, StoredEvent,
     StoredQueue, Unit, Verdict,
@@ -107,6 +107,27 @@ pub fn suite(open: &dyn Fn(&str) -> Store) {
     a_batch_of_many_orders_is_counted_right(open("several"));
     what_is_outstanding_is_told_by_queue(open("outstanding"));
     what_was_changed_of_queues_and_the_secret_survive(open);
+    results_come_with_their_unit_once_under_a_name_and_are_read_by_name(open("results"));
+}
+
+fn results_come_with_their_unit_once_under_a_name_and_are_read_by_name(mut store: Store) {
+    let maker = Maker::new(store.next_key);
+    let row = |name: &str, body: &str| ResultRow { name: name.to_owned(), body: body.to_owned() };
+    let (family, mut first) = maker.start("o-1", "p-1");
+    first.transitions[0].results = vec![row("b", "1"), row("a", "2"), row("b", "3")];
+    let (_, mut taken) = maker.start("o-1", "p-2");
+    taken.transitions[0].results = vec![row("z", "0")];
+    let (_, other) = maker.start("o-2", "p-3");
+    let verdicts = store.journal.append(&[first, taken, other]).unwrap();
+    assert_eq!(verdicts[1], Verdict::Conflict(Conflict::WorkflowExists));
+    let (_, mut second) = maker.advance(&family);
+    second.transitions[0].results = vec![row("B", "4"), row("a", "5"), row("ä", "6")];
+    store.journal.append(&[second]).unwrap();
+    let read = |of: &str, after: &str, limit| store.queries.results(&id(of), after, limit).unwrap();
+    let all = vec![row("B", "4"), row("a", "2"), row("b", "1"), row("ä", "6")];
+    assert_eq!(read("o-1", "", 10), Some(all.clone()));
+    assert_eq!(read("o-1", "B", 2), Some(all[1..3].to_vec()));
+    assert_eq!((read("o-2", "", 10), read("o-3", "", 10)), (Some(Vec::new()), None));
 }
 
 fn what_is_outstanding_is_told_by_queue(mut store: Store) {

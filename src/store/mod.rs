@@ -27,7 +27,7 @@ pub use version::SchemaVersions;
 
 use crate::access::{Key as ApiKey, KeyChange, Owner};
 use crate::kernel::{FactRecord, Transition};
-use crate::model::{Key, PaymentId, RunId, Timestamp, WorkflowId};
+use crate::model::{Key, PaymentId, ResultRow, RunId, Timestamp, WorkflowId};
 
 /// What is stored in one piece: the transitions of one family's step, the answer to the request that caused it, and who
 /// that was.
@@ -318,6 +318,13 @@ pub trait Queries: Send + Sync {
     /// # Errors
     /// [`StoreError`] where the database is not available.
     fn answer(&self, key: &str) -> Result<Option<StoredAnswer>, StoreError>;
+
+    /// Rows of a root's results with a name greater than `after`, by name, `limit` of them at most; `None` where there is no
+    /// such workflow. Names are compared byte by byte.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is not available.
+    fn results(&self, root: &WorkflowId, after: &str, limit: usize) -> Result<Option<Vec<ResultRow>>, StoreError>;
 
     /// The payment of an order.
     ///

@@ -4,6 +4,7 @@
 //! engine knows nothing of any of them.
 
 mod checksum_text;
+mod invoice_import;
 mod opening;
 mod schema;
 
@@ -11,13 +12,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use schemars::schema_for;
-use serde::de::DeserializeOwned;
+use serde::Deserialize as _;
 use serde_json::Value;
 
 pub use checksum_text::ChecksumText;
 pub use schema::{SchemaFault, faults};
 
-use crate::activities::Activity;
+use crate::activities::{Activity, Outside};
 use crate::kernel::{Registry, Workflow};
 use crate::secrets::Secrets;
 use crate::workflows;
@@ -28,6 +29,7 @@ use opening::Opening;
 pub fn builtin() -> TaskTypes {
     let mut types = TaskTypes::default();
     checksum_text::register(&mut types);
+    invoice_import::register(&mut types);
     types
 }
 
@@ -38,16 +40,20 @@ pub struct TypeEntry {
     pub queue: &'static str,
     /// The JSON Schema of its parameters.
     pub schema: Value,
-    fits: fn(&Value) -> Result<(), String>,
+    faults: fn(&Value) -> Result<Faults, String>,
 }
 
+/// Pointers into parameters, and what is wrong there.
+type Faults = Vec<(&'static str, String)>;
+
 impl TypeEntry {
-    /// Whether the parameters can be read as the type's own.
+    /// What is wrong with parameters that fit the schema.
     ///
     /// # Errors
-    /// Why not. It may repeat what it was given: not for an answer where there are secrets in it.
-    pub fn fits(&self, params: &Value) -> Result<(), String> {
-        (self.fits)(params)
+    /// Where they cannot be read as the type's own, and why. It may repeat what it was given: not for an answer where there
+    /// are secrets in it.
+    pub fn faults(&self, params: &Value) -> Result<Faults, String> {
+        (self.faults)(params)
     }
 }
 
@@ -56,9 +62,13 @@ impl TypeEntry {
 pub struct TaskTypes {
     types: BTreeMap<&'static str, TypeEntry>,
     activities: BTreeMap<&'static str, Arc<dyn Activity>>,
+    makers: Vec<Maker>,
     kinds: Vec<fn(&mut Registry)>,
     mistakes: Vec<String>,
 }
+
+/// Makes activities once it is known where the world outside is.
+type Maker = fn(&Outside) -> Vec<(&'static str, Arc<dyn Activity>)>;
 
 /// A type that cannot be used as it was registered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -89,7 +99,7 @@ impl TaskTypes {
             self.mistakes.push(format!("{name}: its schema says {keyword:?}, which cannot be checked"));
         }
         let (description, queue) = (W::DESCRIPTION, W::QUEUE);
-        let entry = TypeEntry { name, description, queue, schema, fits: fits::<W::Params> };
+        let entry = TypeEntry { name, description, queue, schema, faults: faults_of::<W> };
         if self.types.insert(name, entry).is_some() {
             self.mistakes.push(format!("{name} is registered twice"));
         }
@@ -110,6 +120,12 @@ impl TaskTypes {
         if self.activities.insert(name, Arc::new(activity)).is_some() {
             self.mistakes.push(format!("the activity {name} is registered twice"));
         }
+        self
+    }
+
+    /// Adds activities that must know where a service outside is; they are made once the settings are read.
+    pub fn outside_activities(&mut self, make: Maker) -> &mut Self {
+        self.makers.push(make);
         self
     }
 
@@ -145,17 +161,15 @@ impl TaskTypes {
     }
 
     /// The activities, with their secrets opened for them.
-    pub fn activities(&self, secrets: &Secrets) -> Vec<(&'static str, Arc<dyn Activity>)> {
-        let opened = |(name, inner): (&&'static str, &Arc<dyn Activity>)| {
-            let inner = Arc::clone(inner);
-            (*name, Arc::new(Opening { inner, secrets: secrets.clone() }) as Arc<dyn Activity>)
-        };
-        self.activities.iter().map(opened).collect()
+    pub fn activities(&self, secrets: &Secrets, outside: &Outside) -> Vec<(&'static str, Arc<dyn Activity>)> {
+        let opened = |(name, inner)| (name, Arc::new(Opening { inner, secrets: secrets.clone() }) as Arc<dyn Activity>);
+        let own = self.activities.iter().map(|(name, inner)| (*name, Arc::clone(inner)));
+        own.chain(self.makers.iter().flat_map(|make| make(outside))).map(opened).collect()
     }
 }
 
-fn fits<P: DeserializeOwned>(params: &Value) -> Result<(), String> {
-    P::deserialize(params).map(|_| ()).map_err(|e| e.to_string())
+fn faults_of<W: TaskFlow>(params: &Value) -> Result<Faults, String> {
+    W::Params::deserialize(params).map(|params| W::faults(&params)).map_err(|e| e.to_string())
 }
 
 #[cfg(test)]

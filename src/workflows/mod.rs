@@ -1,5 +1,6 @@
 //! The kinds of workflow that come with ordain, one folder each. Pure: facts, decisions and wishes, no I/O.
 
+pub mod invoice_import;
 pub mod job;
 pub mod order;
 pub mod shipping;

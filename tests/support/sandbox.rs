@@ -54,12 +54,12 @@ impl Sandbox {
 
     /// The settings that make a server use it.
     pub fn env(&self) -> Vec<(String, String)> {
-        ["charge_payment", "refund_payment", "prepare_package", "dispatch_carrier"]
-            .map(|name| {
-                let url = format!("http://{}/{name}", self.address);
-                (format!("ORDAIN_ACTIVITIES__{}__URL", name.to_uppercase()), url)
-            })
-            .into()
+        let portal = ("ORDAIN_PORTAL__URL".to_owned(), format!("http://{}/portal", self.address));
+        let activities = ["charge_payment", "refund_payment", "prepare_package", "dispatch_carrier"].map(|name| {
+            let url = format!("http://{}/{name}", self.address);
+            (format!("ORDAIN_ACTIVITIES__{}__URL", name.to_uppercase()), url)
+        });
+        activities.into_iter().chain([portal]).collect()
     }
 
     pub fn pid(&self) -> u32 {

@@ -23,7 +23,7 @@ const OPERATE: Option<Scope> = Some(Operate);
 const ADMIN: Option<Scope> = Some(Admin);
 
 /// The rules. Those that are open say nothing of any order.
-pub const RULES: [Line; 53] = [
+pub const RULES: [Line; 54] = [
     ("/", OPEN, OPEN, true),
     ("/healthz", OPEN, OPEN, true),
     ("/readyz", OPEN, OPEN, true),
@@ -50,6 +50,7 @@ pub const RULES: [Line; 53] = [
     ("/api/tasks/{task_id}", READ, OPERATE, true),
     ("/api/tasks/{task_id}/cancel", READ, OPERATE, true),
     ("/api/tasks/{task_id}/history", READ, OPERATE, true),
+    ("/api/tasks/{task_id}/result", READ, OPERATE, true),
     ("/workflows/{id}", READ, OPERATE, true),
     ("/workflows/{id}/history", READ, OPERATE, true),
     ("/events", READ, OPERATE, true),

@@ -2,6 +2,7 @@
 
 pub mod outside;
 mod read;
+mod secrecy;
 
 use actix_web::HttpRequest;
 use actix_web::HttpResponse;

@@ -7,9 +7,8 @@ use serde_json::{Value, json};
 use tokio::time::{Duration, Instant};
 
 use super::read::Fields;
-use super::{name, unknown_queue};
+use super::{name, secrecy, unknown_queue};
 use crate::http::access::{Audited, Visit};
-use crate::http::fingerprint::hash;
 use crate::http::orders::{Outcome, send};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
@@ -101,8 +100,9 @@ pub async fn complete(req: HttpRequest, site: Data<Site>, payload: Payload) -> O
     let mut fields = Fields::of(&bytes)?;
     let result = fields.any("result").unwrap_or_default();
     fields.finish()?;
-    let fingerprint = hash(&["complete", &result.to_string()]);
-    report(&req, &site, Report { outcome: Ok(result), fingerprint }, deadline).await
+    let text = result.to_string();
+    let sealed = secrecy::report(&site, token(&req), Ok(result), &["complete", &text], deadline).await?;
+    report(&req, &site, sealed, deadline).await
 }
 
 /// An attempt has failed
@@ -126,8 +126,10 @@ pub async fn fail(req: HttpRequest, site: Data<Site>, payload: Payload) -> Outco
     fields.finish()?;
     let failure = failure.unwrap_or_else(|| Failure::new(FailureKind::Error, ""));
     let wait = failure.retry_after_ms.map(|ms| ms.to_string()).unwrap_or_default();
-    let fingerprint = hash(&["fail", failure.kind.as_str(), &failure.message, &wait]);
-    report(&req, &site, Report { outcome: Err(failure), fingerprint }, deadline).await
+    let text = failure.message.clone();
+    let words = ["fail", failure.kind.as_str(), &text, &wait];
+    let sealed = secrecy::report(&site, token(&req), Err(failure), &words, deadline).await?;
+    report(&req, &site, sealed, deadline).await
 }
 
 fn failure(fields: &mut Fields<'_>) -> Option<Failure> {
@@ -180,7 +182,9 @@ pub async fn heartbeat(req: HttpRequest, site: Data<Site>, payload: Payload) -> 
         fields.fault("progress", "must have at most 4096 bytes");
     }
     fields.finish()?;
-    let beaten = by(deadline, site.engine()?.heartbeat(token(&req), progress)).await.map_err(unknown_token)?;
+    let beaten = by(deadline, site.engine()?.heartbeat(token(&req), progress.map(secrecy::shown)))
+        .await
+        .map_err(unknown_token)?;
     let answer = json!({"cancel_requested": beaten.cancel_requested, "deadline_at": beaten.deadline_at});
     Ok(send(unaudited(HttpResponse::Ok()), answer.to_string()))
 }
@@ -211,7 +215,7 @@ fn token(req: &HttpRequest) -> &str {
     req.match_info().get("token").unwrap_or_default()
 }
 
-fn unknown_token(problem: Problem) -> Problem {
+pub(super) fn unknown_token(problem: Problem) -> Problem {
     match problem.code.as_ref() {
         "order_not_found" => Problem::new(StatusCode::NOT_FOUND, "token_not_found", "this is no token of this server"),
         _ => problem,

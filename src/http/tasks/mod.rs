@@ -3,6 +3,7 @@
 pub mod cancel;
 pub mod history;
 pub mod list;
+pub mod result;
 pub mod start;
 mod start_request;
 pub mod status;

@@ -80,17 +80,23 @@ async fn seal(secrets: &Secrets, id: &WorkflowId, params: &mut Value, canonical:
     if !has_secrets {
         return Ok(hash(&[canonical]));
     }
+    ready(secrets).await?;
+    secrets.seal(id.as_str(), params).map_err(|error| unavailable(&error))?;
+    secrets.fingerprint(canonical).map_err(|error| unavailable(&error))
+}
+
+/// Sees to it that there is a key.
+pub async fn ready(secrets: &Secrets) -> Result<(), Problem> {
     if !secrets.is_ready() {
         // The first secret of this process: its key is read, or made, away from the threads that serve.
         let keys = secrets.clone();
         let ensured = tokio::task::spawn_blocking(move || keys.ensure()).await.map_err(|_| Problem::internal())?;
         ensured.map_err(|error| unavailable(&error.into()))?;
     }
-    secrets.seal(id.as_str(), params).map_err(|error| unavailable(&error))?;
-    secrets.fingerprint(canonical).map_err(|error| unavailable(&error))
+    Ok(())
 }
 
-fn unavailable(error: &SecretsError) -> Problem {
+pub fn unavailable(error: &SecretsError) -> Problem {
     // The text names files: for the log, not for clients.
     tracing::error!(%error, "a task's secrets cannot be sealed");
     Problem::unavailable("secrets_unavailable", "there is no key to seal the task's secrets with")

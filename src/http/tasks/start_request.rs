@@ -86,12 +86,17 @@ fn check(entry: &TypeEntry, params: &Value) -> Result<(), Problem> {
     for (pointer, message) in secrets::faults(params) {
         errors.push(Fault { pointer: place(&pointer), message: message.to_owned() });
     }
-    if errors.is_empty() && entry.fits(params).is_err() {
-        // The words of the reader may repeat a value.
-        errors.push(Fault {
-            pointer: place(""),
-            message: "is not what the type takes, though its schema does".to_owned(),
-        });
+    if errors.is_empty() {
+        match entry.faults(params) {
+            Ok(faults) => {
+                errors.extend(faults.into_iter().map(|(at, message)| Fault { pointer: place(at), message }));
+            }
+            // The words of the reader may repeat a value.
+            Err(_) => errors.push(Fault {
+                pointer: place(""),
+                message: "is not what the type takes, though its schema does".to_owned(),
+            }),
+        }
     }
     if errors.is_empty() { Ok(()) } else { Err(Problem::invalid(errors)) }
 }

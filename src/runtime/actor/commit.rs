@@ -7,7 +7,7 @@ use actix::Context;
 
 use super::trail::Trail;
 use super::{InFlight, Phase, WorkflowActor};
-use crate::kernel::{Commit, Family, Rejection};
+use crate::kernel::{Commit, Family, Phase as CallPhase, Rejection};
 use crate::runtime::command::{Answer, EngineError};
 use crate::runtime::envelope::{Envelope, Work};
 use crate::runtime::journal::Request;
@@ -111,8 +111,9 @@ impl WorkflowActor {
         let InFlight { envelope, next, owner, calls, trail, outcome, .. } = flight;
         self.phase = Phase::Idle;
         let changed = next.is_some();
-        if next.is_some() {
-            self.family = next;
+        if let Some(next) = next {
+            self.drop_calls(&next, &envelope.work);
+            self.family = Some(next);
             self.owner = owner;
             self.absent = false;
             (self.panics, self.refusals) = (0, 0);
@@ -131,6 +132,21 @@ impl WorkflowActor {
             }
         }
         self.pump(ctx);
+    }
+
+    /// Takes calls out of their queues that the next state wants no more, but for the one whose end `work` tells.
+    fn drop_calls(&self, next: &Family, work: &Work) {
+        for member in self.family.iter().flat_map(Family::members) {
+            let core = member.machine.core();
+            for (name, run) in core.activities.iter().filter(|(_, run)| run.phase == CallPhase::Running) {
+                let after = next.members().iter().find(|other| other.key == member.key);
+                let after = after.and_then(|other| other.machine.core().activities.get(name));
+                let is_wanted = after.is_some_and(|after| after.attempt == run.attempt && after.phase == run.phase);
+                if !is_wanted && !work.is_end_of(&core.id, name, run.attempt) {
+                    self.local.drop_call(&run.queue, (core.id.clone(), name.clone(), run.attempt));
+                }
+            }
+        }
     }
 
     /// Sets the timer of the new state and tells those who wait for it.

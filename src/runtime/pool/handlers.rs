@@ -3,6 +3,7 @@
 use actix::{ActorContext, Handler, Message};
 use tokio::sync::oneshot;
 
+use super::line::CallId;
 use super::{Head, Outcome, Pool};
 use crate::kernel::ActivityCall;
 use crate::runtime::messages::CallEnds;
@@ -18,6 +19,11 @@ pub(in crate::runtime) struct Run {
     pub shard: usize,
     pub calls: Vec<ActivityCall>,
 }
+
+/// A call of before that nobody wants any more.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(in crate::runtime) struct Dropped(pub CallId);
 
 /// A call that did not end at once has ended.
 #[derive(Message)]
@@ -59,6 +65,15 @@ impl Handler<Run> for Pool {
         for call in run.calls {
             self.take(run.shard, call, now, ctx);
         }
+        self.refill(ctx);
+    }
+}
+
+impl Handler<Dropped> for Pool {
+    type Result = ();
+
+    fn handle(&mut self, dropped: Dropped, ctx: &mut Self::Context) {
+        self.line.forget(&dropped.0);
         self.refill(ctx);
     }
 }

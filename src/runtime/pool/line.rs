@@ -3,14 +3,14 @@
 //! Every call that is known stands in one place only, so a call that is handed in once more (a recovery within the
 //! process does that) is not made twice.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Instant;
 
 use crate::kernel::ActivityCall;
 use crate::model::{Name, Timestamp, WorkflowId};
 
 /// What tells an attempt from all others.
-pub(super) type CallId = (WorkflowId, Name, u32);
+pub(in crate::runtime) type CallId = (WorkflowId, Name, u32);
 
 pub(super) fn id_of(call: &ActivityCall) -> CallId {
     (call.workflow_id.clone(), call.activity.clone(), call.attempt)
@@ -49,8 +49,8 @@ pub(super) struct Line {
     /// How many wait in the window, by activity: most workers that ask do only some of them.
     waiting: HashMap<Name, usize>,
     known: HashMap<CallId, Place>,
-    /// How many were asked to hand their call in again and have not yet.
-    asked: usize,
+    /// Who was asked to hand their call in again and has not yet.
+    asked: HashSet<CallId>,
     under_way: usize,
 }
 
@@ -63,7 +63,7 @@ impl Line {
             beyond: VecDeque::new(),
             waiting: HashMap::new(),
             known: HashMap::new(),
-            asked: 0,
+            asked: HashSet::new(),
             under_way: 0,
         }
     }
@@ -74,7 +74,7 @@ impl Line {
 
     /// Whether the call is new here (or waited beyond the window until now).
     pub fn is_new(&mut self, id: &CallId) -> bool {
-        self.asked = self.asked.saturating_sub(1);
+        self.asked.remove(id);
         self.known.get(id).is_none_or(|place| *place == Place::Beyond)
     }
 
@@ -175,6 +175,17 @@ impl Line {
         self.known.get(id) == Some(&Place::UnderWay)
     }
 
+    /// A call whose workflow wants it no more: it does not wait any longer. One that is under way goes on.
+    pub fn forget(&mut self, id: &CallId) {
+        if self.take(id).is_some() {
+            self.ended(id);
+        } else if self.known.get(id) == Some(&Place::Beyond) {
+            // Its note is passed over when its turn comes.
+            self.known.remove(id);
+        }
+        self.asked.remove(id);
+    }
+
     /// A call that was under way has ended.
     pub fn ended(&mut self, id: &CallId) {
         if self.known.remove(id) == Some(Place::UnderWay) {
@@ -186,15 +197,16 @@ impl Line {
     pub fn ask_again(&mut self) -> Option<(usize, WorkflowId)> {
         if self.under_way == 0 && self.in_memory() == 0 {
             // Some that were asked have ended meanwhile and will never answer.
-            self.asked = 0;
+            self.asked.clear();
         }
-        while self.in_memory() + self.asked < self.window.div_ceil(2) {
+        while self.in_memory() + self.asked.len() < self.window.div_ceil(2) {
             let note = self.beyond.pop_front()?;
             // One that came into the window on its own has left its note behind.
             if self.known.get(&note.id) == Some(&Place::Beyond) {
                 self.known.remove(&note.id);
-                self.asked += 1;
-                return Some((note.shard, note.id.0));
+                let asked = (note.shard, note.id.0.clone());
+                self.asked.insert(note.id);
+                return Some(asked);
             }
         }
         None
@@ -202,7 +214,7 @@ impl Line {
 
     /// Calls that wait, those in SQL included.
     pub fn backlog(&self) -> usize {
-        self.known.len() - self.under_way + self.asked
+        self.known.len() - self.under_way + self.asked.len()
     }
 
     /// Since when the oldest call waits.
@@ -262,6 +274,25 @@ mod tests {
         assert_eq!((line.backlog(), line.ask_again()), (1, Some((0, WorkflowId::new("o-3")))));
         assert!(offer(&mut line, job(3, false)));
         assert_eq!((line.backlog(), line.ask_again()), (1, None));
+    }
+
+    #[test]
+    fn what_is_forgotten_does_not_wait_any_more_wherever_it_stood_and_what_is_under_way_goes_on() {
+        let mut line = Line::new(2);
+        for n in 1..=4 {
+            offer(&mut line, job(n, n == 2));
+        }
+        let first = line.next_inside().unwrap();
+        for n in 1..=3 {
+            line.forget(&id_of(&job(n, n == 2).call));
+        }
+        assert_eq!((line.backlog(), line.is_under_way(&id_of(&first.call)), line.is_waiting()), (1, true, false));
+        assert_eq!(line.ask_again(), Some((0, WorkflowId::new("o-4"))));
+        line.ended(&id_of(&first.call));
+        assert_eq!(line.backlog(), 1);
+        // The one that was asked for will not come.
+        line.forget(&id_of(&job(4, false).call));
+        assert_eq!((line.ask_again(), line.backlog()), (None, 0));
     }
 
     #[test]

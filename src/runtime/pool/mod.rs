@@ -16,7 +16,7 @@ use governor::clock::MonotonicClock;
 use serde_json::Value;
 
 use self::leases::{Leases, Pollers, Workers};
-use self::line::{CallId, Job, Line, id_of};
+use self::line::{Job, Line, id_of};
 use super::messages::{Beyond, CallEnd, CallEnds};
 use super::meters::QueueMeter;
 use super::queue::{Backoff, Ms, Permit, QueueOptions, Rate, Room, Slots, Word};
@@ -26,8 +26,9 @@ use crate::kernel::ActivityCall;
 use crate::model::{Failure, FailureKind, Name, RunId, Trace, WorkflowId};
 
 pub(super) use call::panic_message;
-pub(super) use handlers::{Adopt, Run, Show, Stop};
+pub(super) use handlers::{Adopt, Dropped, Run, Show, Stop};
 pub(super) use leases::Handed;
+pub(super) use line::CallId;
 pub(super) use outside::{Beat, Claim, Claimed, Poll, Settled};
 
 /// Calls that are started in one turn of the actor, at most.

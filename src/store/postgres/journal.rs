@@ -121,6 +121,7 @@ impl PostgresJournal {
             statements::workflows(c, &all, &owners, self.epoch)?;
             next_fact = statements::transitions(c, &all, self.next_fact)?;
             statements::payments(c, &all)?;
+            statements::results(c, &all)?;
             statements::counts(c, &gains(&all))?;
         }
         statements::answers(c, &kept)?;

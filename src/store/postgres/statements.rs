@@ -122,6 +122,23 @@ pub fn payments(c: &mut PgConnection, all: &[&Transition]) -> QueryResult<()> {
         .map(|_| ())
 }
 
+/// Keeps the rows of results that the transitions carry.
+pub fn results(c: &mut PgConnection, all: &[&Transition]) -> QueryResult<()> {
+    let found: Vec<_> = all.iter().flat_map(|t| t.results.iter().map(move |row| (t, row))).collect();
+    if found.is_empty() {
+        return Ok(());
+    }
+    let statement = "INSERT INTO results (workflow, name, at, body) SELECT * FROM unnest($1, $2, $3, $4)
+        ON CONFLICT (workflow, name) DO NOTHING";
+    diesel::sql_query(statement)
+        .bind::<Array<BigInt>, _>(found.iter().map(|(t, _)| t.root.0).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(found.iter().map(|(_, row)| row.name.as_str()).collect::<Vec<_>>())
+        .bind::<Array<BigInt>, _>(found.iter().map(|(t, _)| t.at.0).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(found.iter().map(|(_, row)| row.body.as_str()).collect::<Vec<_>>())
+        .execute(c)
+        .map(|_| ())
+}
+
 /// Keeps first answers.
 pub fn answers(c: &mut PgConnection, kept: &[&StoredAnswer]) -> QueryResult<()> {
     if kept.is_empty() {

@@ -9,11 +9,13 @@ use diesel::sql_types::{BigInt, Bool};
 
 use super::connection::{Any, Connect};
 use super::error::classify;
-use super::schema::{AnswerRead, PaymentRead, WorkflowRead, answers, payments, state_counts, transitions, workflows};
+use super::schema::{
+    AnswerRead, PaymentRead, WorkflowRead, answers, payments, results, state_counts, transitions, workflows,
+};
 use super::{access, events, kept, list};
 use crate::access::{Key as ApiKey, Owner};
 use crate::kernel::FactRecord;
-use crate::model::{Key, Timestamp, WorkflowId};
+use crate::model::{Key, ResultRow, Timestamp, WorkflowId};
 use crate::store::{
     AuditFilter, Due, EventsOf, KindFilter, KindPage, OrderFilter, Page, Queries, QueueLoad, StoreError, StoredAnswer,
     StoredAudit, StoredEvent, StoredFact, StoredPayment, StoredQueue, StoredWorkflow,
@@ -192,6 +194,22 @@ impl Queries for SqlQueries {
             row.optional().map_err(classify)
         })?;
         Ok(row.map(Into::into))
+    }
+
+    fn results(&self, root: &WorkflowId, after: &str, limit: usize) -> Result<Option<Vec<ResultRow>>, StoreError> {
+        self.with(|c| {
+            let key = workflows::table.filter(workflows::id.eq(root.as_str())).select(workflows::key);
+            let Some(key) = key.first::<i64>(c).optional().map_err(classify)? else { return Ok(None) };
+            let rows = results::table
+                .filter(results::workflow.eq(key))
+                .filter(results::name.gt(after))
+                .order(results::name)
+                .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+                .select((results::name, results::body))
+                .load::<(String, String)>(c)
+                .map_err(classify)?;
+            Ok(Some(rows.into_iter().map(|(name, body)| ResultRow { name, body }).collect()))
+        })
     }
 
     fn payment(&self, order: &WorkflowId) -> Result<Option<StoredPayment>, StoreError> {

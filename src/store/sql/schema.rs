@@ -117,6 +117,15 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    results (workflow, name) {
+        workflow -> BigInt,
+        name -> Text,
+        at -> BigInt,
+        body -> Text,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(workflows, transitions);
 
 /// A row of `workflows` to be written. Every field is given, so that many rows are one statement.
@@ -206,6 +215,23 @@ impl<'a> PaymentRowNew<'a> {
             created_at: at.clone(),
             updated_at: at,
         })
+    }
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = results, treat_none_as_default_value = false)]
+pub struct ResultRowNew<'a> {
+    pub workflow: i64,
+    pub name: &'a str,
+    pub at: i64,
+    pub body: &'a str,
+}
+
+impl<'a> ResultRowNew<'a> {
+    /// The rows a transition brings.
+    pub fn of(t: &'a Transition) -> impl Iterator<Item = Self> {
+        let (workflow, at) = (t.root.0, t.at.0);
+        t.results.iter().map(move |row| Self { workflow, name: &row.name, at, body: &row.body })
     }
 }
 

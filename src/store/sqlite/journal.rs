@@ -12,7 +12,8 @@ use crate::kernel::Transition;
 use crate::model::Timestamp;
 use crate::store::batch::{Asked, Taken, gains, stored};
 use crate::store::sql::schema::{
-    AnswerRow, PaymentRowNew, TransitionRow, WorkflowRow, answers, audit, owner, payments, transitions, workflows,
+    AnswerRow, PaymentRowNew, ResultRowNew, TransitionRow, WorkflowRow, answers, audit, owner, payments, results,
+    transitions, workflows,
 };
 use crate::store::sql::{AuditRow, classify};
 use crate::store::{AuditEntry, Journal, StoreError, StoredQueue, Unit, Verdict};
@@ -174,6 +175,14 @@ fn write(c: &mut SqliteConnection, units: &[Unit], epoch: i64, mut next_fact: i6
             .on_conflict(p::payment_id)
             .do_update()
             .set((p::status.eq(excluded(p::status)), p::updated_at.eq(excluded(p::updated_at))))
+            .execute(c)?;
+    }
+    let found: Vec<_> = all.iter().flat_map(|t| ResultRowNew::of(t)).collect();
+    for rows in found.chunks(ROWS_MAX) {
+        diesel::insert_into(results::table)
+            .values(rows)
+            .on_conflict((results::workflow, results::name))
+            .do_nothing()
             .execute(c)?;
     }
     for rows in kept.chunks(ROWS_MAX) {

@@ -87,6 +87,11 @@ pub trait TaskFlow: Workflow {
     const DESCRIPTION: &'static str;
     /// The task queue of its activities.
     const QUEUE: &'static str;
+
+    /// What is wrong with parameters that fit the schema: JSON Pointers and sentences. They must not repeat a value.
+    fn faults(_params: &Self::Params) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
 }
 
 impl<T: TaskType> TaskFlow for Task<T> {

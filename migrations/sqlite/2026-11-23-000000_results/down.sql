@@ -1,0 +1,2 @@
+DROP VIEW invoices;
+DROP TABLE results;
