@@ -8,7 +8,7 @@ use crate::kernel::RetryPolicy;
 use crate::runtime::QueueOptions;
 
 /// A key and what it means. `NAME` stands for a name of the reader's.
-pub const KEYS: [(&str, &str); 54] = [
+pub const KEYS: [(&str, &str); 55] = [
     ("bind", "Where to listen, `HOST:PORT`. Beyond loopback only with an API key, or `insecure`."),
     ("insecure", "Allows to listen beyond loopback without API keys."),
     (
@@ -99,6 +99,7 @@ pub const KEYS: [(&str, &str); 54] = [
         "secret_key",
         "32 bytes, base64 or hexadecimal: seals secrets at rest. Without it one is made in `ordain.key` when it is needed. Never shown.",
     ),
+    ("portal.url", "Where the invoice portal is that `gdt_invoice_import` asks; by default that of `ordain sandbox`."),
     ("order_task_queue", "Read for those who come from another system; has no effect, the queue is called `orders`."),
     ("shipping_task_queue", "Likewise; the queue is called `shipping`."),
     ("temporal_target", "Likewise; has no effect."),
@@ -156,6 +157,7 @@ fn defaults() -> Value {
         ("retry.cap_ms", retry.cap_ms.into()),
         ("retry.jitter", retry.jitter.into()),
         ("retry.max_attempts", retry.max_attempts.into()),
+        ("portal.url", Settings::default().portal.url.into()),
         ("queues.NAME.concurrency", queue.concurrency.into()),
         ("queues.NAME.min", queue.min.into()),
         ("queues.NAME.window", queue.window.into()),
