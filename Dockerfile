@@ -1,5 +1,5 @@
 # Build: docker build -t ordain .
-# Run:   docker run -p 127.0.0.1:8000:8000 -v ordain-data:/data ordain
+# Run:   docker run -p 127.0.0.1:8000:8000 -v ordain-data:/data -e ORDAIN_ADMIN_KEY="$(openssl rand -hex 32)" ordain
 FROM rust:1.92-bookworm AS build
 WORKDIR /src
 COPY . .
@@ -13,8 +13,8 @@ USER 10001:10001
 WORKDIR /data
 VOLUME /data
 EXPOSE 8000
-# A container has to listen beyond its own loopback; publish the port only where it is trusted.
-ENV ORDAIN_BIND=0.0.0.0:8000 ORDAIN_INSECURE=true ORDAIN_DATABASE_URL=sqlite:///data/ordain.db
+# A container has to listen beyond its own loopback, and so needs a key: ORDAIN_ADMIN_KEY, or one in its database.
+ENV ORDAIN_BIND=0.0.0.0:8000 ORDAIN_DATABASE_URL=sqlite:///data/ordain.db
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["ordain", "health"]
 ENTRYPOINT ["ordain"]
 CMD ["serve"]

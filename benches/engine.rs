@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use ordain::activities::{self, Chaos};
 use ordain::model::OrderId;
-use ordain::runtime::{Action, Command, Engine, Options, Until};
+use ordain::runtime::{Action, Caller, Command, Engine, Options, Until};
 use ordain::store::{self, Location};
 use ordain::workflows;
 use serde_json::json;
@@ -28,6 +28,7 @@ fn start(n: usize) -> Command {
         group: "order",
         action: Action::Start { kind: "order", input, fingerprint: "f".into() },
         idempotency: None,
+        by: Caller::default(),
     }
 }
 

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""An outside worker in Python, standard library only: python3 worker.py [URL] [QUEUE]
+"""An outside worker in Python, standard library only: python3 worker.py [URL] [QUEUE]; an API key in ORDAIN_KEY, if the server has keys.
 
 The server leaves the activity to it by the setting ORDAIN_ACTIVITIES__PREPARE_PACKAGE__OUTSIDE=true."""
 import json, os, sys, threading, time, urllib.error, urllib.request
 
 URL, QUEUE = (sys.argv[1:] + ["http://127.0.0.1:8000", "shipping"][len(sys.argv) - 1:])[:2]
+KEY = os.environ.get("ORDAIN_KEY")
 
 def prepare_package(input, key):
     """An activity: what is done under a key that was seen before must not be done again."""
@@ -13,7 +14,8 @@ def prepare_package(input, key):
 ACTIVITIES = {"prepare_package": prepare_package}
 
 def post(path, body):
-    request = urllib.request.Request(URL + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    headers = {"Content-Type": "application/json", "Authorization": "Bearer " + KEY} if KEY else {"Content-Type": "application/json"}
+    request = urllib.request.Request(URL + path, json.dumps(body).encode(), headers)
     with urllib.request.urlopen(request, timeout=40) as reply:
         return json.loads(reply.read() or "null")
 

@@ -1,6 +1,7 @@
 //! ordain: a durable orchestrator in one process. See `ARCHITECTURE.md` for the floors of the house.
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod activities;
 pub mod cli;
 pub mod config;

@@ -13,7 +13,7 @@ use support::server::Server;
 fn raw(server: &Server, head: &str, body: &[u8]) -> (u16, Value) {
     let mut stream = TcpStream::connect(server.line().address()).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let head = format!("{head}\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+    let head = format!("{head}\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
     stream.write_all(head.as_bytes()).unwrap();
     // A body over the limit is refused before it is read to its end.
     let _refused_early = stream.write_all(body);

@@ -22,7 +22,8 @@ fn err(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-const COMMANDS: [&str; 29] = [
+const COMMANDS: [&str; 30] = [
+    "key",
     "job",
     "task",
     "serve",

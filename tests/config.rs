@@ -256,3 +256,15 @@ fn what_has_no_effect_is_a_warning_of_config_too() {
     assert!(err(&done).contains("order_task_queue"), "{}", err(&done));
     assert!(err(&done).contains("verbose"), "{}", err(&done));
 }
+
+#[test]
+fn activities_go_only_where_the_list_allows() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = ("ORDAIN_ACTIVITIES__CHARGE_PAYMENT__URL", "http://169.254.169.254/latest");
+    let allow = ("ORDAIN_OUTSIDE__ALLOW", "pay.example:443, carrier.example");
+    refused(folder.path(), &[url, allow], &[], &["activities.charge_payment.url", "outside.allow", url.0]);
+    refused(folder.path(), &[("ORDAIN_OUTSIDE__ALLOW", "http://a")], &[], &["outside.allow", "HOST:PORT"]);
+    let listed = ("ORDAIN_ACTIVITIES__CHARGE_PAYMENT__URL", "https://pay.example/charge");
+    assert_eq!(shown(folder.path(), &[listed, allow], &[])["outside"]["allow"][1], "carrier.example");
+    shown(folder.path(), &[url], &[]);
+}

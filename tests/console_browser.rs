@@ -216,6 +216,56 @@ fn planted_html_is_text_and_the_slider_shows_the_past() {
 }
 
 #[test]
+fn with_keys_a_person_signs_in_once_and_again_after_a_restart() {
+    let Some(browser) = Browser::start("signing in to the console") else { return };
+    let key = "planted-admin-key-0123456789abcdef";
+    let mut server = Server::start(&["--review-seconds", "0"], vec![("ORDAIN_ADMIN_KEY".to_owned(), key.to_owned())]);
+    let bearer = format!("Bearer {key}");
+    let ask = |server: &Server, path: &str, body: &Value| {
+        let headers = [("authorization", bearer.as_str())];
+        support::client::request(server.line().address(), "POST", path, &headers, Some(body)).unwrap()
+    };
+    let manual = json!({"review": "manual", "amount": "5.00"});
+    assert_eq!(ask(&server, "/orders/o-1/start", &manual).status, 202);
+    browser.open(&format!("{}/console/orders/o-1", server.url()));
+    assert_eq!(browser.axe(), Vec::<String>::new());
+    browser.write("#key", "not a key\u{e007}");
+    browser.wait("document.body.innerText.includes('not known, or was revoked')");
+    browser.write("#key", key);
+    browser.click(".sign-in button");
+    browser.wait("document.querySelector('h1').textContent === 'o-1'");
+    browser.wait(LIVE);
+    assert_eq!(browser.run("return document.cookie"), "", "no script reads the session");
+    browser.wait("document.querySelector('form[action$=\"/approve\"] button')");
+    browser.click("form[action$='/approve'] button");
+    browser.wait("document.body.innerText.includes('Approved. It is on disk.')");
+    browser.wait("document.getElementById('who').innerText.includes('approval')");
+    assert!(browser.run("return document.getElementById('who').innerText").as_str().unwrap().contains("admin"));
+    assert_eq!(browser.axe(), Vec::<String>::new());
+    // Live by the same session, also without a reload; it ends with the process, and the page says so.
+    browser.open(&server.url());
+    browser.wait(LIVE);
+    mark(&browser);
+    ask(&server, "/orders/o-2/start", &manual);
+    browser.wait("document.getElementById('o:o-2')");
+    server.kill9();
+    server.restart();
+    browser.wait("document.getElementById('banner').textContent.includes('Your session has ended')");
+    assert!(is_marked(&browser), "no reload");
+    browser.click("#banner a");
+    browser.write("#key", key);
+    browser.click(".sign-in button");
+    browser.wait("document.getElementById('o:o-2')");
+    browser.wait(LIVE);
+    browser.click(".foot a[href='/console/sign-in']");
+    browser.wait("document.querySelector('h1').textContent === 'admin'");
+    browser.click("form[action='/console/sign-out'] button");
+    browser.wait("document.getElementById('key')");
+    browser.open(&server.url());
+    browser.wait("document.getElementById('key')");
+}
+
+#[test]
 fn axe_finds_nothing_on_any_page_in_either_theme_and_nothing_overflows() {
     let Some(browser) = Browser::start("axe-core over every page") else { return };
     let server = server();

@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::{FutureExt, LocalBoxFuture};
+use ordain::access::KeyChange;
 use ordain::activities::{Activities, Activity};
 use ordain::kernel::{ActivityCall, Registry};
 use ordain::model::{Failure, OrderId, Timestamp, WorkflowId};
-use ordain::runtime::{Action, Answer, Command, Engine, EngineError, IdempotencyKey, Options, Until};
-use ordain::store::{self, Journal, Location, Store, StoreError, StoredQueue, Unit, Verdict};
+use ordain::runtime::{Action, Answer, Caller, Command, Engine, EngineError, IdempotencyKey, Options, Until};
+use ordain::store::{self, AuditEntry, Journal, Location, Store, StoreError, StoredQueue, Unit, Verdict};
 use ordain::workflows;
 use serde_json::{Value, json};
 
@@ -81,6 +82,7 @@ fn start(order: &str, more: Value) -> Command {
         group: "order",
         action: Action::Start { kind: "order", input, fingerprint },
         idempotency: None,
+        by: Caller::default(),
     }
 }
 
@@ -90,6 +92,7 @@ fn signal(order: &str, name: &'static str) -> Command {
         group: "order",
         action: Action::Signal { name: name.into(), payload: Value::Null },
         idempotency: None,
+        by: Caller::default(),
     }
 }
 
@@ -343,6 +346,10 @@ impl Journal for Faulty {
         self.inner.forget_answers(before)
     }
 
+    fn change_keys(&mut self, change: &KeyChange, entry: Option<&AuditEntry>) -> Result<bool, StoreError> {
+        self.inner.change_keys(change, entry)
+    }
+
     fn last_event(&self) -> u64 {
         self.inner.last_event()
     }
@@ -509,7 +516,10 @@ async fn an_actor_that_panics_is_rebuilt_from_sql_and_after_five_panics_it_is_st
     registry.add::<planted::Bomb>();
     let engine = bench.engine_on(bench.store(), registry, willing());
     let action = Action::Start { kind: "bomb", input: Value::Null, fingerprint: String::new() };
-    engine.submit(Command { id: id("b-1"), group: "order", action, idempotency: None }).await.unwrap();
+    engine
+        .submit(Command { id: id("b-1"), group: "order", action, idempotency: None, by: Caller::default() })
+        .await
+        .unwrap();
     engine.submit(signal("b-1", "go")).await.unwrap();
 
     planted::PANICS.store(true, Ordering::SeqCst);
@@ -531,7 +541,16 @@ async fn an_actor_that_panics_is_rebuilt_from_sql_and_after_five_panics_it_is_st
     let stuck = until(&engine, "b-1", Until::State("stuck".into())).await;
     assert!(stuck["stuck"].as_str().unwrap().contains("planted"));
     planted::PANICS.store(false, Ordering::SeqCst);
-    engine.submit(Command { id: id("b-1"), group: "order", action: Action::Retry, idempotency: None }).await.unwrap();
+    engine
+        .submit(Command {
+            id: id("b-1"),
+            group: "order",
+            action: Action::Retry,
+            idempotency: None,
+            by: Caller::default(),
+        })
+        .await
+        .unwrap();
     assert_eq!(document(&engine.submit(signal("b-1", "go")).await.unwrap())["taken"], 3);
     engine.drain(Duration::from_secs(5)).await;
 }

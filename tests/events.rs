@@ -21,7 +21,7 @@ impl Stream {
         let mut stream = TcpStream::connect(line.address()).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let resume = last_event_id.map(|id| format!("last-event-id: {id}\r\n")).unwrap_or_default();
-        let head = format!("GET /events{query} HTTP/1.1\r\nhost: x\r\n{resume}\r\n");
+        let head = format!("GET /events{query} HTTP/1.1\r\nhost: localhost\r\n{resume}\r\n");
         stream.write_all(head.as_bytes()).unwrap();
         let mut stream = Self { lines: BufReader::new(stream), head: String::new() };
         while let Some(line) = stream.line().filter(|line| !line.is_empty()) {

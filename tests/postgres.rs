@@ -264,7 +264,7 @@ fn a_commit_without_an_answer_is_read_back_and_not_guessed() {
         let text = |t: &str| t.to_owned();
         let at = Timestamp(1);
         let answer = StoredAnswer { key: text(key), fingerprint: text("f"), outcome: text("{}"), at };
-        Unit { transitions: Vec::new(), answer: Some(answer) }
+        Unit { answer: Some(answer), ..Unit::default() }
     };
     let break_at = |moment| way.at_commit.store(moment, std::sync::atomic::Ordering::Relaxed);
     let id = |order: &str| OrderId::parse(order).unwrap().workflow();

@@ -3,19 +3,21 @@
 
 mod support;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::{FutureExt, LocalBoxFuture};
+use ordain::access::{Key as ApiKey, KeyChange, Owner};
 use ordain::activities::{Activities, Activity};
 use ordain::kernel::ActivityCall;
 use ordain::model::{Failure, Key, OrderId, ResultRow, Timestamp, WorkflowId};
-use ordain::runtime::{Action, Command, Engine, Options, Until};
+use ordain::runtime::{Action, Caller, Command, Engine, Options, Until};
 use ordain::store::{
-    self, Due, EventsOf, Journal, KindFilter, KindPage, Location, OrderFilter, Page, Queries, QueueLoad, Store,
-    StoreError, StoredAnswer, StoredEvent, StoredFact, StoredPayment, StoredQueue, StoredWorkflow, Unit, Verdict,
+    self, AuditEntry, AuditFilter, Due, EventsOf, Journal, KindFilter, KindPage, Location, OrderFilter, Page, Queries,
+    QueueLoad, Store, StoreError, StoredAnswer, StoredAudit, StoredEvent, StoredFact, StoredPayment, StoredQueue,
+    StoredWorkflow, Unit, Verdict,
 };
 use ordain::{verify, workflows};
 use serde_json::{Value, json};
@@ -74,6 +76,10 @@ impl Journal for Trapped<Box<dyn Journal>> {
         self.inner.last_event()
     }
 
+    fn change_keys(&mut self, change: &KeyChange, audit: Option<&AuditEntry>) -> Result<bool, StoreError> {
+        self.trap.call("change_keys", || self.inner.change_keys(change, audit))
+    }
+
     fn put_queue(&mut self, queue: &StoredQueue) -> Result<(), StoreError> {
         self.trap.call("put_queue", || self.inner.put_queue(queue))
     }
@@ -102,7 +108,12 @@ reads! {
     fn events(&self, of: &EventsOf, after: u64, transitions_max: usize) -> Vec<StoredEvent>;
     fn orders(&self, filter: &OrderFilter) -> Page;
     fn of_kinds(&self, filter: &KindFilter) -> KindPage;
-    fn stats(&self) -> std::collections::BTreeMap<String, std::collections::BTreeMap<String, i64>>;
+    fn stats_of(&self, owner: &str) -> BTreeMap<String, BTreeMap<String, i64>>;
+    fn owner(&self, id: &WorkflowId) -> Option<Option<Owner>>;
+    fn keys(&self) -> Vec<ApiKey>;
+    fn key_counts(&self) -> (i64, i64);
+    fn audit(&self, filter: &AuditFilter) -> Vec<StoredAudit>;
+    fn stats(&self) -> BTreeMap<String, BTreeMap<String, i64>>;
     fn due(&self, after: (Timestamp, Key), until: Timestamp, limit: usize) -> Vec<Due>;
     fn next_due(&self, after: Timestamp) -> Option<Timestamp>;
     fn answer(&self, key: &str) -> Option<StoredAnswer>;
@@ -136,7 +147,7 @@ const ACTIVITIES: [&str; 6] =
 
 fn command(action: Action) -> Command {
     let id = OrderId::parse("o-1").unwrap().workflow();
-    Command { id, group: "order", action, idempotency: None }
+    Command { id, group: "order", action, idempotency: None, by: Caller::default() }
 }
 
 /// As any client does: it asks again until it is told.

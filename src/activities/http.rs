@@ -13,6 +13,7 @@ use actix_web::web::Bytes;
 use awc::error::{ConnectError, SendRequestError};
 use awc::{Client, Connector, SendClientRequest};
 use futures_util::future::{FutureExt, LocalBoxFuture};
+use rustls::pki_types::CertificateDer;
 use serde_json::Value;
 
 use super::Activity;
@@ -79,15 +80,18 @@ pub(super) fn client() -> Result<Client, Failure> {
         if let Some(client) = slot {
             return Ok(client.clone());
         }
-        let client =
-            new_client().map_err(|e| Failure::new(FailureKind::Error, format!("TLS cannot be set up: {e}")))?;
+        let client = new_client(Vec::new())
+            .map_err(|e| Failure::new(FailureKind::Error, format!("TLS cannot be set up: {e}")))?;
         Ok(slot.insert(client).clone())
     })
 }
 
-/// A client that follows no redirects and knows the public certificate authorities.
-pub(crate) fn new_client() -> Result<Client, rustls::Error> {
-    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+/// A client that follows no redirects and believes the public certificate authorities, and `own` beside them.
+pub(crate) fn new_client(own: Vec<CertificateDer<'static>>) -> Result<Client, rustls::Error> {
+    let mut roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    for certificate in own {
+        roots.add(certificate)?;
+    }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?

@@ -3,6 +3,7 @@
 //! An activity is called at least once for an attempt, with an idempotency key that is the same for all attempts.
 //! It reports how it failed by kind; whether it is called again is the kernel's decision.
 
+mod allow;
 mod chaos;
 mod http;
 pub mod portal;
@@ -13,6 +14,7 @@ mod validate;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use allow::Allow;
 pub use chaos::{Chaos, ChaosMode};
 pub(crate) use http::new_client;
 pub use http::{HttpActivity, SettingError, check_url};

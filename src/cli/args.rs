@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
+use super::access::Access;
 use super::jobs::JobCommand;
+use super::keys::KeyCommand;
 use super::sim::SimArgs;
 use super::tasks::TaskCommand;
 use crate::activities::ChaosMode;
@@ -75,6 +77,14 @@ pub(super) enum Command {
     Migrate(MigrateArgs),
     /// Copy the SQLite database to a file, as it is at one instant, also while a server runs on it.
     Backup(BackupArgs),
+    /// Make, list and revoke API keys.
+    ///
+    /// With --url on a running server, by a key with the scope admin; else on the database itself, also while a server
+    /// runs on it, which takes it up within seconds. Once there is a key, the server asks for one.
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
     /// Print the OpenAPI document.
     Openapi,
     /// Print completions for a shell.
@@ -146,6 +156,8 @@ pub(super) struct Server {
     /// The server to talk to.
     #[arg(long, env = "ORDAIN_URL", default_value = "http://127.0.0.1:8000")]
     pub url: String,
+    #[command(flatten)]
+    pub access: Access,
     /// How to print: tables for people, or JSON exactly as the server sent it.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     pub output: Output,
@@ -413,6 +425,14 @@ pub(super) struct ServeArgs {
     #[arg(long)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     insecure: bool,
+    /// Speak TLS with this certificate (PEM, its chain behind it); read again when it changes.
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's private key (PEM).
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_key: Option<PathBuf>,
     /// sqlite://PATH [default: sqlite://ordain.db].
     #[arg(long, value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use actix_web::http::{Method, Uri};
+use actix_web::http::{Method, Uri, header};
 use awc::SendClientRequest;
 use awc::error::SendRequestError;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::access::Access;
 use super::args::Server;
 use super::terminal::clean;
 use super::{CliError, show};
-use crate::activities::new_client;
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 const BODY_MAX: usize = 64 << 20;
@@ -20,6 +20,8 @@ const BODY_MAX: usize = 64 << 20;
 pub struct Client {
     client: awc::Client,
     base: String,
+    /// The header that shows the key.
+    bearer: Option<String>,
 }
 
 impl Client {
@@ -28,21 +30,21 @@ impl Client {
     /// # Errors
     /// [`CliError::Usage`] where the address is not one.
     pub(super) fn new(server: &Server) -> Result<Self, CliError> {
-        Self::at(&server.url)
+        Self::at(&server.url, &server.access)
     }
 
-    /// The same, by the server's address alone.
+    /// The same, by the server's address.
     ///
     /// # Errors
-    /// [`CliError::Usage`] where it is not one.
-    pub fn at(url: &str) -> Result<Self, CliError> {
+    /// [`CliError::Usage`] where it is not one, or the authorities to believe cannot be read.
+    pub fn at(url: &str, access: &Access) -> Result<Self, CliError> {
         let base = url.trim_end_matches('/').to_owned();
         let uri: Option<Uri> = base.parse().ok();
         if !uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()) {
             return Err(CliError::Usage(format!("--url {base:?} is not an http:// or https:// address")));
         }
-        let client = new_client().map_err(|e| CliError::Refused(format!("TLS cannot be set up: {e}")))?;
-        Ok(Self { client, base })
+        let bearer = access.secret().map(|key| format!("Bearer {key}"));
+        Ok(Self { client: access.client()?, base, bearer })
     }
 
     /// The server's address.
@@ -66,6 +68,10 @@ impl Client {
 
     pub async fn put(&self, path: &str, body: &Value) -> Result<String, CliError> {
         self.send(Method::PUT, path, Some(body), TIMEOUT).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Result<String, CliError> {
+        self.send(Method::DELETE, path, None, TIMEOUT).await
     }
 
     pub async fn post(&self, path: &str, body: Option<&Value>) -> Result<String, CliError> {
@@ -115,7 +121,11 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &str, timeout: Duration) -> awc::ClientRequest {
-        self.client.request(method, format!("{}{path}", self.base)).timeout(timeout)
+        let request = self.client.request(method, format!("{}{path}", self.base)).timeout(timeout);
+        match &self.bearer {
+            Some(bearer) => request.insert_header((header::AUTHORIZATION, bearer.as_str())),
+            None => request,
+        }
     }
 
     async fn answer(&self, sent: SendClientRequest, timeout: Duration) -> Result<(u16, String), CliError> {

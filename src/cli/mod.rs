@@ -1,10 +1,12 @@
 //! The command line. Exit codes: 0 done, 1 refused, 2 wrong usage, 3 server not reachable.
 
+pub(crate) mod access;
 mod args;
 pub(crate) mod client;
 mod database;
 mod history;
 mod jobs;
+mod keys;
 mod list;
 mod logs;
 mod orders;
@@ -95,6 +97,7 @@ pub fn run_from(tasks: TaskTypes, arguments: impl IntoIterator<Item = OsString>)
         Command::Verify(args) => tools::verify(&args, &tasks),
         Command::Migrate(args) => database::migrate(&args, tasks),
         Command::Backup(args) => database::backup(&args, tasks),
+        Command::Key { command } => keys::run(&command, &tasks),
         Command::Openapi => tools::openapi(),
         Command::Completions { shell } => tools::completions(shell),
         Command::Job(command) => jobs::run(command),

@@ -11,12 +11,14 @@ use super::args::ServeArgs;
 use crate::activities::Activities;
 use crate::config::{self, Config, ConfigError};
 use crate::runtime::{Engine, Options};
-use crate::store::{self, Location, OpenError, Store};
+use crate::store::{self, Location, OpenError, Queries, Store};
 use crate::tasks::TaskTypes;
 use crate::{http, telemetry};
 
 /// Between two looks of a process that stands by.
 const STAND_BY_LOOK: Duration = Duration::from_millis(300);
+/// So many of them to one reading of the API keys: about two seconds.
+const KEYS_EVERY: u32 = 7;
 
 /// How long what is still to be told to a collector may keep the process.
 const FLUSH_WITHIN: Duration = Duration::from_secs(2);
@@ -37,8 +39,17 @@ impl From<OpenError> for CliError {
 }
 
 pub fn serve(args: &ServeArgs, tasks: Arc<TaskTypes>) -> Result<(), CliError> {
-    let Config { settings, engine: engine_options, server: mut server_options, location, activities, warnings } =
-        config::load(args.config.as_deref(), args, Arc::clone(&tasks))?;
+    let config = config::load(args.config.as_deref(), args, Arc::clone(&tasks))?;
+    config.check_tls()?;
+    let Config {
+        settings,
+        engine: engine_options,
+        server: mut server_options,
+        location,
+        activities,
+        warnings,
+        without_keys,
+    } = config;
     let usage = |e: telemetry::TelemetryError| CliError::Usage(e.to_string());
     telemetry::logs(&settings.log_level, settings.log_format).map_err(usage)?;
     let metrics = telemetry::metrics().map_err(usage)?;
@@ -50,16 +61,34 @@ pub fn serve(args: &ServeArgs, tasks: Arc<TaskTypes>) -> Result<(), CliError> {
         tracing::error!(%error, "secrets cannot be opened: tasks that need them will fail");
     }
     let grace = Duration::from_secs_f64(settings.shutdown_seconds.clamp(0.0, 3_600.0));
+    let without_keys = without_keys.map(CliError::from);
+    // Before anything is touched.
+    if let Some(error) = &without_keys
+        && !may_have_keys(&location)
+    {
+        return Err(CliError::Usage(error.to_string()));
+    }
     let first = first(store::open(&location, engine_options.readers))?;
-    let house = House { location, options: engine_options, activities, tasks, seat: http::Seat::default(), grace };
+    let house = House {
+        location,
+        options: engine_options,
+        activities,
+        tasks,
+        seat: http::Seat::default(),
+        grace,
+        without_keys,
+    };
+    if let Some(store) = &first {
+        house.check(store)?;
+    }
     let ended = actix_rt::System::new().block_on(async move {
         let failed = |what: &str, e: &dyn std::fmt::Display| CliError::Refused(format!("{what}: {e}"));
         let mut signals = Signals::listen().map_err(|e| failed("signals cannot be received", &e))?;
         server_options.metrics = Some(Arc::new(move || metrics.render()));
-        let bind = server_options.bind;
-        let (server, address) = http::serve(server_options, house.seat.clone())
-            .map_err(|e| failed(&format!("cannot listen on {bind}"), &e))?;
-        tracing::info!(%address, database = %house.location.shown(), chaos = ?settings.chaos, "ordain listens");
+        let tls = server_options.tls.is_some();
+        let (server, address) =
+            http::serve(server_options, house.seat.clone()).map_err(|e| CliError::Refused(e.to_string()))?;
+        tracing::info!(%address, tls, database = %house.location.shown(), chaos = ?settings.chaos, "ordain listens");
         let handle = server.handle();
         let served = actix_rt::spawn(server);
         let ended = house.keep(first, &mut signals, &handle).await;
@@ -68,6 +97,14 @@ pub fn serve(args: &ServeArgs, tasks: Arc<TaskTypes>) -> Result<(), CliError> {
     });
     telemetry::flush(FLUSH_WITHIN);
     ended
+}
+
+/// Whether a database has API keys, as far as can be told without changing it: one that is away may.
+pub(super) fn may_have_keys(location: &Location) -> bool {
+    match store::open_read_only(location) {
+        Ok(queries) => queries.key_counts().is_ok_and(|(all, _)| all > 0),
+        Err(error) => error.may_pass(),
+    }
 }
 
 /// What the first look at the database comes to: `None` where it is worth waiting for.
@@ -87,9 +124,19 @@ struct House {
     tasks: Arc<TaskTypes>,
     seat: http::Seat,
     grace: Duration,
+    /// What is wrong with a database that has no API keys, if anything is.
+    without_keys: Option<CliError>,
 }
 
 impl House {
+    /// Refuses to listen beyond loopback where nobody needs a key.
+    fn check(&self, store: &Store) -> Result<(), CliError> {
+        match &self.without_keys {
+            Some(error) if store.api_keys.is_empty() => Err(CliError::Usage(error.to_string())),
+            _ => Ok(()),
+        }
+    }
+
     /// Runs until a signal ends it.
     async fn keep(
         &self,
@@ -109,6 +156,7 @@ impl House {
                     }
                 },
             };
+            self.check(&owned)?;
             let engine = Engine::start(self.options.clone(), self.tasks.registry(), self.activities.clone(), owned);
             let engine = engine.map_err(|e| CliError::Refused(format!("the engine does not start: {e}")))?;
             self.seat.fill(engine.clone());
@@ -141,9 +189,33 @@ impl House {
         }
     }
 
+    /// Reads the API keys of a database that another process owns; by the connections of the last time, where there are some.
+    async fn read_keys(&self, queries: Option<Arc<dyn Queries>>) -> Option<Arc<dyn Queries>> {
+        let location = self.location.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let queries = match queries {
+                Some(queries) => queries,
+                None => store::open_read_only(&location).map_err(|e| e.to_string())?,
+            };
+            queries.keys().map(|keys| (queries, keys)).map_err(|e| e.to_string())
+        });
+        match read.await.map_err(|e| e.to_string()).and_then(|read| read) {
+            Ok((queries, keys)) => {
+                self.seat.know(keys);
+                Some(queries)
+            }
+            Err(error) => {
+                tracing::debug!(error, "the API keys could not be read");
+                None
+            }
+        }
+    }
+
     /// Waits until the database is there and nobody else's, and takes it.
     async fn stand_by(&self) -> Result<Store, CliError> {
         let mut said = String::new();
+        let mut queries = None;
+        let mut looks = 0_u32;
         loop {
             let (location, readers) = (self.location.clone(), self.options.readers);
             let opened = tokio::task::spawn_blocking(move || store::open(&location, readers)).await;
@@ -161,6 +233,11 @@ impl House {
                 self.seat.clear(code, why.clone());
                 said = why;
             }
+            // What needs no engine, metrics first of all, still asks for a key.
+            if matches!(error, OpenError::InUse { .. }) && looks.is_multiple_of(KEYS_EVERY) {
+                queries = self.read_keys(queries).await;
+            }
+            looks = looks.wrapping_add(1);
             tokio::time::sleep(STAND_BY_LOOK).await;
         }
     }

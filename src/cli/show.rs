@@ -40,7 +40,7 @@ pub fn print(server: &Server, text: &str, for_people: impl FnOnce(&Value) -> Str
     if server.output == Output::Json { out::line(text) } else { out::line(for_people(&read(text)?)) }
 }
 
-fn table(head: &[&str]) -> Table {
+pub fn table(head: &[&str]) -> Table {
     let mut table = Table::new();
     // A terminal that does not know its width must not squeeze everything into one column.
     let fit = if width().is_some() { ContentArrangement::Dynamic } else { ContentArrangement::Disabled };

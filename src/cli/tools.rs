@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::CommandFactory;
 
 use super::args::{Cli, Output, ServeArgs, VerifyArgs};
+use super::serve::may_have_keys;
 use super::{CliError, out, sim};
 use crate::demo::{self, DemoOptions};
 use crate::load::{self, LoadOptions};
@@ -16,6 +17,10 @@ use crate::{config, http, verify};
 /// `ordain config`.
 pub fn config(args: &ServeArgs, tasks: Arc<TaskTypes>) -> Result<(), CliError> {
     let config = config::load(args.config.as_deref(), args, tasks)?;
+    config.check_tls()?;
+    if let Some(error) = config.without_keys.filter(|_| !may_have_keys(&config.location)) {
+        return Err(error.into());
+    }
     for warning in &config.warnings {
         out::note(&format!("warning: {warning}"));
     }

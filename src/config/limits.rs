@@ -1,11 +1,14 @@
 //! From settings to the limits and policies of the rooms below; each value that cannot be used is named by its key.
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::num::NonZeroU32;
 
 use super::ConfigError;
-use super::settings::{ActivitySection, QueueSection, Retry, Settings, Time};
-use crate::activities::{self, Activities, ActivitySettings, Chaos, Outside, SettingError, SetupError, check_url};
-use crate::http::{OrderDefaults, ServerOptions};
+use super::settings::{ActivitySection, PortalSection, QueueSection, Retry, Settings, Time};
+use crate::activities::{
+    self, Activities, ActivitySettings, Allow, Chaos, Outside, SettingError, SetupError, check_url,
+};
+use crate::http::{OrderDefaults, ServerOptions, TlsFiles};
 use crate::kernel::{Policies, RetryPolicy};
 use crate::runtime::{CONCURRENCY_MAX, Options, QueueOptions, RateLimit};
 use crate::secrets::{KeySource, Secrets};
@@ -111,9 +114,22 @@ impl Settings {
             outside: section.outside,
             headers: section.headers.iter().map(|(name, value)| (name.clone(), value.0.clone())).collect(),
         };
+        let allow = Allow::read(&self.outside.allow)
+            .map_err(|entry| ConfigError::value("outside.allow", format!("{entry:?} is not HOST:PORT or HOST")))?;
+        for (name, section) in &self.activities {
+            if let Some(url) = section.url.as_deref().filter(|url| !allow.permits(url)) {
+                let why = format!("{url:?} goes to a place that outside.allow does not name");
+                return Err(ConfigError::value(&format!("activities.{name}.url"), why));
+            }
+        }
         let named = self.activities.iter().map(|(name, section)| (name.clone(), of(section))).collect();
         check_url(&self.portal.url)
             .map_err(|error| ConfigError::value("portal.url", format!("cannot be used: {error}")))?;
+        // The default is the sandbox of this machine.
+        if self.portal.url != PortalSection::default().url && !allow.permits(&self.portal.url) {
+            let why = format!("{:?} goes to a place that outside.allow does not name", self.portal.url);
+            return Err(ConfigError::value("portal.url", why));
+        }
         let outside = Outside { portal_url: self.portal.url.clone() };
         let chaos = Chaos { mode: self.chaos, seed: self.chaos_seed };
         activities::build(&named, tasks.activities(secrets, &outside), chaos).map_err(|error| {
@@ -162,15 +178,10 @@ impl Settings {
     /// How the server listens.
     ///
     /// # Errors
-    /// [`ConfigError`] names the value that cannot be used; also where it would listen beyond loopback without keys.
+    /// [`ConfigError`] names the value that cannot be used.
     pub(super) fn server(&self) -> Result<ServerOptions, ConfigError> {
         let defaults = ServerOptions::default();
         let bind = self.address()?;
-        if !bind.ip().is_loopback() && !self.insecure {
-            let why = "would listen beyond loopback without API keys: anybody who reaches it could send and cancel \
-                       orders. Bind to 127.0.0.1, or say --insecure where the network is trusted";
-            return Err(ConfigError::value("bind", why));
-        }
         Ok(ServerOptions {
             bind,
             workers: if self.workers == 0 { defaults.workers } else { self.workers.min(256) },
@@ -184,8 +195,34 @@ impl Settings {
                 review_deadline_ms: ms("review_deadline_seconds", self.review_deadline_seconds)?,
                 deadline_ms: ms("deadline_seconds", self.deadline_seconds)?,
             },
+            keys: self.api_keys()?,
+            requests_per_second_per_key: NonZeroU32::new(self.limits.requests_per_second_per_key),
+            tls: self.tls()?,
+            allowed_hosts: self.allowed_hosts.clone(),
+            insecure: self.insecure,
             ..defaults
         })
+    }
+
+    /// Where the certificate is; nothing is read yet.
+    fn tls(&self) -> Result<Option<TlsFiles>, ConfigError> {
+        match (self.tls_cert.clone(), self.tls_key.clone()) {
+            (None, None) => Ok(None),
+            (Some(cert), Some(key)) => Ok(Some(TlsFiles { cert, key })),
+            (Some(_), None) => Err(ConfigError::value("tls_cert", "needs tls_key beside it")),
+            (None, Some(_)) => Err(ConfigError::value("tls_key", "needs tls_cert beside it")),
+        }
+    }
+
+    /// What is wrong if the database has no keys, either: nobody would need one to reach it from beyond this machine.
+    pub(super) fn without_keys(&self) -> Result<Option<ConfigError>, ConfigError> {
+        if self.address()?.ip().is_loopback() || self.insecure || !self.api_keys()?.is_empty() {
+            return Ok(None);
+        }
+        let why = "would listen beyond loopback without API keys: anybody who reaches it could send and cancel \
+                   orders. Make a key with \"ordain key create\" or set ORDAIN_ADMIN_KEY, bind to 127.0.0.1, or say \
+                   --insecure where the network is trusted";
+        Ok(Some(ConfigError::value("bind", why)))
     }
 
     fn address(&self) -> Result<SocketAddr, ConfigError> {

@@ -5,6 +5,7 @@
 
 mod dot_env;
 mod error;
+mod keys;
 mod limits;
 pub mod reference;
 mod settings;
@@ -18,8 +19,10 @@ use std::sync::Arc;
 use serde::Serialize;
 
 pub use error::ConfigError;
+pub use keys::KeySection;
 pub use settings::{
-    ActivitySection, HeaderText, LogFormat, PortalSection, QueueSection, RateSection, Retry, Settings, Time,
+    ActivitySection, HeaderText, LimitSection, LogFormat, OutsideSection, PortalSection, QueueSection, RateSection,
+    Retry, Settings, Time,
 };
 
 use crate::activities::Activities;
@@ -39,6 +42,22 @@ pub struct Config {
     pub activities: Activities,
     /// What was set and has no effect, a sentence each.
     pub warnings: Vec<String>,
+    /// What is wrong if the database has no API keys: it would listen beyond loopback, open to all.
+    pub without_keys: Option<ConfigError>,
+}
+
+impl Config {
+    /// Reads the server's certificate, where it has one, and checks that its key fits.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the file.
+    pub fn check_tls(&self) -> Result<(), ConfigError> {
+        let Some(files) = &self.server.tls else { return Ok(()) };
+        match files.load() {
+            Ok(_) => Ok(()),
+            Err(error) => Err(ConfigError::value("tls_cert", format!("cannot be used: {error}"))),
+        }
+    }
 }
 
 /// Reads the settings and checks all of them; touches nothing. `file`: a configuration file that must be there;
@@ -50,7 +69,9 @@ pub struct Config {
 pub fn load(file: Option<&Path>, flags: &impl Serialize, tasks: Arc<TaskTypes>) -> Result<Config, ConfigError> {
     let sources = Sources::read(file, flags)?;
     let settings = sources.settings()?;
-    check(settings, tasks).map_err(|error| sources.placed(error))
+    let mut config = check(settings, tasks).map_err(|error| sources.placed(error))?;
+    config.without_keys = config.without_keys.map(|error| sources.placed(error));
+    Ok(config)
 }
 
 /// The activities alone, as an outside worker does them: those that a server leaves to outside workers as well.
@@ -81,6 +102,7 @@ fn check(settings: Settings, tasks: Arc<TaskTypes>) -> Result<Config, ConfigErro
         server: ServerOptions { tasks, secrets, ..settings.server()? },
         location,
         warnings: settings.warnings(),
+        without_keys: settings.without_keys()?,
         settings,
     })
 }

@@ -8,9 +8,34 @@ use crate::kernel::RetryPolicy;
 use crate::runtime::QueueOptions;
 
 /// A key and what it means. `NAME` stands for a name of the reader's.
-pub const KEYS: [(&str, &str); 49] = [
-    ("bind", "Where to listen, `HOST:PORT`. Beyond loopback only with `insecure`."),
+pub const KEYS: [(&str, &str); 56] = [
+    ("bind", "Where to listen, `HOST:PORT`. Beyond loopback only with an API key, or `insecure`."),
     ("insecure", "Allows to listen beyond loopback without API keys."),
+    (
+        "admin_key",
+        "An API key with all scopes, 32 to 256 characters, for a server that is started for the first time. Best by `ORDAIN_ADMIN_KEY`. Never shown.",
+    ),
+    (
+        "keys",
+        "API keys beside those of the database: tables `[[keys]]` with `name`, `key` (never shown) or `sha256`, `scopes`, `owner`.",
+    ),
+    (
+        "allowed_hosts",
+        "Names the server answers to on loopback beside this machine's own; elsewhere any, unless some are named. In the environment with commas.",
+    ),
+    (
+        "tls_cert",
+        "A certificate with its chain, PEM; with it the server speaks TLS alone. Read again when it changes, and at SIGHUP.",
+    ),
+    ("tls_key", "The certificate's private key, PEM."),
+    (
+        "limits.requests_per_second_per_key",
+        "Requests a second each API key may make, beyond which it is 429; 0: any number.",
+    ),
+    (
+        "outside.allow",
+        "Where activities may go: `HOST:PORT`, or `HOST` for any port. Empty: wherever their URLs say. In the environment with commas.",
+    ),
     (
         "database_url",
         "`sqlite://PATH`, or `postgres://USER:PASSWORD@HOST/DATABASE`. A `+driver` in the scheme is dropped.",
@@ -140,6 +165,7 @@ fn defaults() -> Value {
         ("queues.NAME.concurrency", queue.concurrency.into()),
         ("queues.NAME.min", queue.min.into()),
         ("queues.NAME.window", queue.window.into()),
+        ("limits.requests_per_second_per_key", 0.into()),
     ];
     flat.extend(nested.map(|(key, value)| (key.to_owned(), value)));
     Value::Object(flat)
@@ -150,7 +176,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::config::{ActivitySection, QueueSection, RateSection, Retry, Time};
+    use crate::config::{ActivitySection, KeySection, OutsideSection, QueueSection, RateSection, Retry, Time};
 
     #[test]
     fn no_setting_is_missing_in_the_reference() {
@@ -181,6 +207,11 @@ mod tests {
             activities: [("NAME".to_owned(), activity)].into(),
             queues: [("NAME".to_owned(), queue)].into(),
             secret_key: Some(Value::Null.into()),
+            admin_key: Some(Value::Null.into()),
+            keys: vec![KeySection::default()],
+            tls_cert: Some("cert.pem".into()),
+            tls_key: Some("key.pem".into()),
+            outside: OutsideSection { allow: vec![String::new()] },
             temporal_target: Some(String::new()),
             ..Settings::default()
         };

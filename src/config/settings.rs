@@ -1,9 +1,11 @@
 //! What can be set, its names and its defaults. What a value means, and whether it can be used, is told in `limits`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::keys::KeySection;
 use crate::activities::ChaosMode;
 use crate::runtime::Options;
 use crate::workflows::order::ReviewMode;
@@ -16,6 +18,23 @@ pub struct Settings {
     pub bind: String,
     /// Allows to listen beyond loopback without API keys.
     pub insecure: bool,
+    /// The server's certificate, and those that lead to its authority, in PEM; with it the server speaks TLS alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's private key, in PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_key: Option<PathBuf>,
+    pub limits: LimitSection,
+    pub outside: OutsideSection,
+    /// Names under which the server answers on loopback, beside this machine's own; in a variable with commas.
+    #[serde(deserialize_with = "names")]
+    pub allowed_hosts: Vec<String>,
+    /// An API key with all scopes, for a container that is started for the first time. Never shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin_key: Option<HeaderText>,
+    /// API keys beside those of the database.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<KeySection>,
     /// Shown without its password.
     #[serde(serialize_with = "without_password")]
     pub database_url: String,
@@ -159,6 +178,24 @@ pub enum Time {
     Text(String),
 }
 
+/// `[limits]`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitSection {
+    /// Requests a second each API key may make; 0: any number.
+    pub requests_per_second_per_key: u32,
+}
+
+/// `[outside]`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OutsideSection {
+    /// `HOST:PORT`, or `HOST` for any port: where activities may go; empty: wherever their settings say. In a variable with
+    /// commas.
+    #[serde(deserialize_with = "names", skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<String>,
+}
+
 /// `[queues.NAME]`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -197,6 +234,13 @@ impl Default for Settings {
         Self {
             bind: "127.0.0.1:8000".to_owned(),
             insecure: false,
+            tls_cert: None,
+            tls_key: None,
+            limits: LimitSection::default(),
+            outside: OutsideSection::default(),
+            allowed_hosts: Vec::new(),
+            admin_key: None,
+            keys: Vec::new(),
             database_url: "sqlite://ordain.db".to_owned(),
             log_level: "info".to_owned(),
             log_format: LogFormat::Text,
@@ -227,6 +271,21 @@ impl Default for Settings {
             temporal_target: None,
         }
     }
+}
+
+/// A list of names, or a text with commas between them.
+fn names<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a list of names")]
+    enum Names {
+        List(Vec<String>),
+        Text(String),
+    }
+    let own = |name: &str| Some(name.trim().to_owned()).filter(|name| !name.is_empty());
+    Ok(match Names::deserialize(deserializer)? {
+        Names::List(list) => list.iter().filter_map(|name| own(name)).collect(),
+        Names::Text(text) => text.split(',').filter_map(own).collect(),
+    })
 }
 
 fn without_password<S: serde::Serializer>(url: &str, serializer: S) -> Result<S::Ok, S::Error> {

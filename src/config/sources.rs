@@ -16,7 +16,7 @@ const PREFIX: &str = "ORDAIN_";
 /// Names without the prefix that are understood as well, for those who come from another system.
 const PLAIN: [&str; 5] = ["DATABASE_URL", "LOG_LEVEL", "ORDER_TASK_QUEUE", "SHIPPING_TASK_QUEUE", "TEMPORAL_TARGET"];
 /// `ORDAIN_…` names that belong to commands, not to the server.
-const COMMANDS: [&str; 4] = ["ORDAIN_URL", "ORDAIN_CONFIG", "ORDAIN_API_KEY", "ORDAIN_OUTPUT"];
+const COMMANDS: [&str; 5] = ["ORDAIN_URL", "ORDAIN_CONFIG", "ORDAIN_KEY", "ORDAIN_CA_FILE", "ORDAIN_OUTPUT"];
 
 /// Whether a variable of this name is a setting.
 pub(super) fn is_ours(name: &str) -> bool {
@@ -80,7 +80,7 @@ fn words(error: Error) -> String {
     let place = error.metadata.as_ref().map(|m| m.interpolate(&Profile::Default, &error.path));
     let place = place.map(|place| format!(" (set by {place})")).unwrap_or_default();
     // A header's value and a key are never shown.
-    let secret = error.path.iter().any(|key| key == "headers" || key == "secret_key");
+    let secret = error.path.iter().any(|key| ["headers", "keys", "admin_key", "secret_key"].contains(&key.as_str()));
     let what = match &error.kind {
         Kind::InvalidType(_, wanted) | Kind::InvalidValue(_, wanted) if secret => format!("must be {}", plain(wanted)),
         Kind::InvalidType(found, wanted) | Kind::InvalidValue(found, wanted) => {

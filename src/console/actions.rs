@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::doc::Doc;
 use super::{form, order, reply};
 use crate::http::Site;
+use crate::http::access::{Audited, Visit};
 use crate::http::body;
 use crate::http::orders::order_id;
 use crate::http::orders::signals::{address_payload, cancel_payload};
@@ -78,8 +79,17 @@ pub fn act_of(doc: &Doc, name: &str) -> Result<Act, String> {
 }
 
 /// The command behind a button. What the form carries is read by the API's own readers.
-pub fn command(id: &OrderId, name: &str, form: &mut Query) -> Result<Command, Problem> {
+pub fn command(
+    id: &OrderId,
+    name: &str,
+    form: &mut Query,
+    visit: &Visit,
+    status: StatusCode,
+) -> Result<Command, Problem> {
     let reason = form.take("reason").map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    visit.because(reason.as_deref());
+    let known = ["approve", "cancel", "address", "retry", "pause", "resume"].into_iter().find(|known| *known == name);
+    visit.acts(known.ok_or_else(not_found_problem)?);
     let signal = |name: &'static str, payload| Action::Signal { name: name.into(), payload };
     let action = match name {
         "approve" => signal(signal::APPROVE, json!({})),
@@ -100,7 +110,8 @@ pub fn command(id: &OrderId, name: &str, form: &mut Query) -> Result<Command, Pr
         "resume" => Action::Resume,
         _ => return Err(not_found_problem()),
     };
-    Ok(Command { id: id.workflow(), group: KIND, action, idempotency: None })
+    let by = visit.caller_for(&id.workflow(), status.as_u16());
+    Ok(Command { id: id.workflow(), group: KIND, action, idempotency: None, by })
 }
 
 /// A button of an order's page was pressed.
@@ -114,21 +125,28 @@ async fn do_it(req: &HttpRequest, site: &Site, payload: Payload) -> Result<HttpR
     let id = order_id(req)?;
     let name = req.match_info().get("action").unwrap_or_default();
     let mut form = form::read(req, payload, site.options.body_limit_bytes, deadline).await?;
-    let command = command(&id, name, &mut form);
+    let visit = Visit::of(req);
+    let command = command(&id, name, &mut form, &visit, StatusCode::SEE_OTHER);
     form.finish().or(())?;
     let done = match command {
         Ok(command) => by(deadline, site.engine()?.submit(command)).await,
         Err(problem) => Err(problem),
     };
     match done {
-        Ok(_) => Ok(reply::see_other(&format!("/console/orders/{id}?did={name}"))),
+        Ok(done) => {
+            let mut answer = reply::see_other(&format!("/console/orders/{id}?did={name}"));
+            if done.audited {
+                answer.extensions_mut().insert(Audited);
+            }
+            Ok(answer)
+        }
         // The page says what was refused, and shows what is.
         Err(problem) if matches!(problem.status, StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY) => {
             let view = order::View {
                 notice: Some(order::Notice::Refused(problem.detail.to_string())),
                 ..order::View::default()
             };
-            order::show(site, &id, view, problem.status).await
+            order::show(site, &visit, &id, view, problem.status).await
         }
         Err(problem) => Err(problem),
     }

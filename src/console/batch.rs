@@ -5,6 +5,7 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream::{StreamExt, iter};
 use maud::{Markup, html};
+use tokio::time::Instant;
 
 use super::actions::{Act, act_of, command};
 use super::doc::Doc;
@@ -12,10 +13,13 @@ use super::layout::Shell;
 use super::list_view::{paid, pill};
 use super::{form, reply};
 use crate::http::Site;
+use crate::http::access::{Audited, Visit};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::site::by;
 use crate::model::OrderId;
+use crate::runtime::Engine;
+use crate::store::AuditEntry;
 
 /// Orders in one batch.
 const ORDERS_MAX: usize = 500;
@@ -45,39 +49,59 @@ async fn run(req: &HttpRequest, site: &Site, payload: Payload) -> Result<HttpRes
         form.fault("action", "is not one that can be done to many orders");
     }
     form.finish().or(())?;
+    let visit = Visit::of(req);
     let main = if sure {
-        let results = iter(ids).map(|id| one(site, id, &action, &reason)).buffered(ABREAST);
+        let results = iter(ids).map(|id| one(site, &visit, id, &action, &reason)).buffered(ABREAST);
         report(&action, &by_now(deadline, results.collect::<Vec<_>>()).await?)
     } else {
         let engine = &site.engine()?;
-        let docs = iter(ids).map(|id| async move {
-            let doc = engine.status(&id.workflow(), None).await.and_then(|text| Doc::read(&text));
-            (id, doc)
+        let docs = iter(ids).map(|id| {
+            let visit = &visit;
+            async move {
+                let doc = look(site, engine, visit, &id, deadline).await;
+                (id, doc)
+            }
         });
         let docs = by_now(deadline, docs.buffered(ABREAST).collect::<Vec<_>>()).await?;
         let judged = docs.into_iter().map(|(id, doc)| match doc {
             Ok(doc) => (id, act_of(&doc, &action), Some(doc)),
-            Err(error) => (id, Err(Problem::from(error).detail.to_string()), None),
+            Err(problem) => (id, Err(problem.detail.to_string()), None),
         });
         preview(&action, &judged.collect::<Vec<_>>())
     };
     let shell = Shell { title: "Many orders", section: "/", stream: None, after: 0, every_s: 0 };
-    Ok(reply::page(StatusCode::OK, shell.render(&main)))
+    let mut answer = reply::page(StatusCode::OK, shell.render(&main));
+    // Each order has its own entry.
+    answer.extensions_mut().insert(Audited);
+    Ok(answer)
 }
 
-async fn by_now<T>(deadline: tokio::time::Instant, work: impl Future<Output = T>) -> Result<T, Problem> {
+async fn look(site: &Site, engine: &Engine, visit: &Visit, id: &OrderId, deadline: Instant) -> Result<Doc, Problem> {
+    visit.check(site, &id.workflow(), deadline).await?;
+    Ok(Doc::read(&engine.status(&id.workflow(), None).await?)?)
+}
+
+async fn by_now<T>(deadline: Instant, work: impl Future<Output = T>) -> Result<T, Problem> {
     by(deadline, async { Ok(work.await) }).await
 }
 
 type Done = (OrderId, Result<bool, String>);
 
-async fn one(site: &Site, id: OrderId, action: &str, reason: &str) -> Done {
+async fn one(site: &Site, visit: &Visit, id: OrderId, action: &str, reason: &str) -> Done {
     let encoded: String = reason.bytes().map(|b| format!("%{b:02x}")).collect();
     let mut form = Query::read(&format!("reason={encoded}"));
-    let outcome = match (command(&id, action, &mut form), site.engine()) {
-        (Ok(command), Ok(engine)) => engine.submit(command).await.map_err(Problem::from),
-        (Err(problem), _) | (_, Err(problem)) => Err(problem),
+    let engine = match site.engine() {
+        Ok(engine) => engine,
+        Err(problem) => return (id, Err(problem.detail.to_string())),
     };
+    let outcome = match command(&id, action, &mut form, visit, StatusCode::OK) {
+        Ok(command) => engine.submit(command).await.map_err(Problem::from),
+        Err(problem) => Err(problem),
+    };
+    if !outcome.as_ref().is_ok_and(|answer| answer.audited) {
+        let status = outcome.as_ref().map_or_else(|problem| problem.status.as_u16(), |_| 200);
+        engine.note(AuditEntry { order: Some(id.workflow()), ..visit.entry(status) });
+    }
     (id, outcome.map(|answer| answer.changed).map_err(|problem| problem.detail.to_string()))
 }
 

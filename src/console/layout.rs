@@ -77,6 +77,7 @@ fn foot() -> Markup {
             span { "ordain " (env!("CARGO_PKG_VERSION")) }
             a href="/docs/" { "API" }
             a href="/metrics" { "Metrics" }
+            a href="/console/sign-in" { "Access" }
             span.keys { kbd { "?" } " keys" }
         }
     }

@@ -8,8 +8,10 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::doc::Doc;
 use super::layout::Shell;
-use super::{list_view, reply};
+use super::{list_view, reply, sign_in};
+use crate::access::Owner;
 use crate::http::Site;
+use crate::http::access::{Asker, Visit};
 use crate::http::orders::STATES;
 use crate::http::orders::list::{filter, write_cursor};
 use crate::http::problem::Problem;
@@ -31,6 +33,9 @@ pub struct Listing {
 }
 
 pub async fn page(req: HttpRequest, site: Data<Site>) -> HttpResponse {
+    if site.needs_keys() && !matches!(Visit::of(&req).asker, Asker::Key(_)) {
+        return sign_in::at_the_door(&req);
+    }
     let outcome = listing(&req, &site).await;
     reply::or_problem(&req, outcome)
 }
@@ -40,7 +45,7 @@ async fn listing(req: &HttpRequest, site: &Site) -> Result<HttpResponse, Problem
     // Before anything is read: what happens later comes by the stream.
     let after = *engine.last_event().borrow();
     let raw = given(req.query_string());
-    let filter = filter(Query::read(&raw))?;
+    let filter = filter(Query::read(&raw))?.of(Visit::of(req).owner());
     let place = Place { filter: filter.clone(), params: raw };
     let listing = read(site, &engine, filter).await?;
     let main = list_view::list(&place, &listing);
@@ -59,7 +64,7 @@ fn given(raw: &str) -> String {
 pub async fn read(site: &Site, engine: &Engine, filter: OrderFilter) -> Result<Listing, Problem> {
     let reader = engine.clone();
     let read = engine.read(move |queries| {
-        let counts = counts(queries)?;
+        let counts = counts_of(queries, filter.owner.as_ref())?;
         // Where the counts say that there is none, nothing need be searched for.
         let any = filter.states.is_empty() || filter.states.iter().any(|state| counts.get(state) > Some(&0));
         let page = if any { queries.orders(&filter)? } else { crate::store::Page::default() };
@@ -75,6 +80,14 @@ pub async fn read(site: &Site, engine: &Engine, filter: OrderFilter) -> Result<L
 pub fn counts(queries: &dyn Queries) -> Result<BTreeMap<String, i64>, StoreError> {
     let mut all: BTreeMap<String, i64> = STATES.iter().map(|state| ((*state).to_owned(), 0)).collect();
     all.extend(queries.stats()?.remove(order::KIND).unwrap_or_default());
+    Ok(all)
+}
+
+/// The same of one owner's orders; of all with `None`.
+fn counts_of(queries: &dyn Queries, owner: Option<&Owner>) -> Result<BTreeMap<String, i64>, StoreError> {
+    let Some(owner) = owner else { return counts(queries) };
+    let mut all: BTreeMap<String, i64> = STATES.iter().map(|state| ((*state).to_owned(), 0)).collect();
+    all.extend(queries.stats_of(owner)?.remove(order::KIND).unwrap_or_default());
     Ok(all)
 }
 

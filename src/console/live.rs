@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::http::Site;
+use crate::http::access::Visit;
 use crate::http::events::{HEARTBEAT, last_event_id, opening, stream_head};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
@@ -67,9 +68,11 @@ pub async fn ticks(req: HttpRequest, site: Data<Site>) -> Result<HttpResponse, P
 }
 
 /// Which life of the server this is, and what it found when it began: for the page that comes back after a crash.
-pub async fn boot(site: Data<Site>) -> Result<HttpResponse, Problem> {
+pub async fn boot(req: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
     let boot = by(site.deadline(), async { Ok(site.console.boot().await) }).await?;
-    let body = json!({ "boot": boot.id, "since": boot.since, "recovered": boot.open, "event": boot.event });
+    // How much there is of others' is not an owner's to know.
+    let recovered = Visit::of(&req).owner().is_none().then_some(boot.open);
+    let body = json!({ "boot": boot.id, "since": boot.since, "recovered": recovered, "event": boot.event });
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CACHE_CONTROL, "no-store"));
     Ok(response.content_type("application/json").body(body.to_string()))

@@ -25,22 +25,30 @@ mod order_view;
 mod overview;
 mod reply;
 mod samples;
+pub mod sign_in;
 mod span;
 mod timeline;
+mod who;
 mod words;
 
 pub use list::page as front;
 pub use samples::Console;
 
-use actix_web::web::ServiceConfig;
+use actix_web::web::{self, ServiceConfig};
 
-use crate::http::routes::{get, post};
+use crate::http::routes::{get, looking, post, resource};
 
 /// The console's own routes; its front page is what a browser gets at `/`.
 pub fn configure(cfg: &mut ServiceConfig) {
     cfg.service(get("/console/static/{file}", assets::file))
         .service(get("/console/live", live::ticks))
         .service(get("/console/boot", live::boot))
+        .service(resource(
+            "/console/sign-in",
+            "GET, HEAD, POST",
+            [looking(sign_in::show), web::post().to(sign_in::sign_in)],
+        ))
+        .service(post("/console/sign-out", &[], sign_in::sign_out))
         .service(get("/console/needs", needs::page))
         .service(get("/console/overview", overview::page))
         .service(get("/console/engine", engine::page))

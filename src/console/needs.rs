@@ -10,7 +10,9 @@ use super::layout::Shell;
 use super::list::{Listing, read};
 use super::list_view::rows;
 use super::reply;
+use crate::access::Owner;
 use crate::http::Site;
+use crate::http::access::Visit;
 use crate::http::problem::Problem;
 use crate::model::Timestamp;
 use crate::store::{OrderFilter, Sort, SortField};
@@ -19,23 +21,29 @@ use crate::store::{OrderFilter, Sort, SortField};
 const ROWS: usize = 50;
 
 pub async fn page(req: HttpRequest, site: Data<Site>) -> HttpResponse {
-    let outcome = needs(&site).await;
+    let outcome = needs(&site, Visit::of(&req).owner()).await;
     reply::or_problem(&req, outcome)
 }
 
 /// The orders of a state, oldest (or newest) first.
-pub async fn of_state(site: &Site, state: &str, descending: bool, limit: usize) -> Result<Listing, Problem> {
+pub async fn of_state(
+    site: &Site,
+    owner: Option<&Owner>,
+    state: &str,
+    descending: bool,
+    limit: usize,
+) -> Result<Listing, Problem> {
     let sort = Sort { field: SortField::CreatedAt, descending };
     let filter = OrderFilter { states: vec![state.to_owned()], sort, limit, ..OrderFilter::default() };
-    read(site, &site.engine()?, filter).await
+    read(site, &site.engine()?, filter.of(owner)).await
 }
 
-async fn needs(site: &Site) -> Result<HttpResponse, Problem> {
+async fn needs(site: &Site, owner: Option<&Owner>) -> Result<HttpResponse, Problem> {
     let after = *site.engine()?.last_event().borrow();
-    let stuck = of_state(site, "stuck", false, ROWS).await?;
-    let reviews = of_state(site, "in_review", false, ROWS).await?;
-    let refunds = of_state(site, "compensating", false, ROWS).await?;
-    let failed = of_state(site, "failed", true, 10).await?;
+    let stuck = of_state(site, owner, "stuck", false, ROWS).await?;
+    let reviews = of_state(site, owner, "in_review", false, ROWS).await?;
+    let refunds = of_state(site, owner, "compensating", false, ROWS).await?;
+    let failed = of_state(site, owner, "failed", true, 10).await?;
     let now = reviews.now;
     let count = |listing: &Listing, state: &str| listing.counts.get(state).copied().unwrap_or_default();
     let people: Vec<Doc> = reviews.orders.iter().filter(|doc| doc.waits_for_person()).cloned().collect();

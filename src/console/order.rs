@@ -10,17 +10,20 @@ use super::doc::Doc;
 use super::layout::Shell;
 use super::{order_view, reply};
 use crate::http::Site;
+use crate::http::access::Visit;
 use crate::http::orders::order_id;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::site::by;
 use crate::model::{OrderId, Timestamp, WorkflowId};
 use crate::runtime::{Engine, Life};
-use crate::store::StoredFact;
+use crate::store::{AuditFilter, StoredAudit, StoredFact};
 use crate::workflows::order::KIND;
 
 /// Facts of one history that a page reads.
 const FACTS_MAX: usize = 20_000;
+/// Entries of the audit that a page shows.
+const ENTRIES_MAX: usize = 50;
 /// Shipments of one order that a page reads, the newest.
 const SHIPMENTS_MAX: usize = 12;
 
@@ -60,6 +63,8 @@ pub struct Sheet {
     pub life: Life,
     pub shipments: Vec<Shipment>,
     pub moment: Moment,
+    /// Who asked for what, the newest first.
+    pub audit: Vec<StoredAudit>,
     pub now: Timestamp,
 }
 
@@ -77,7 +82,7 @@ async fn read_request(req: &HttpRequest, site: &Site) -> Result<HttpResponse, Pr
     let did = query.take("did").and_then(|did| DONE.iter().find(|(name, _)| *name == did));
     query.finish().or(())?;
     let view = View { notice: did.map(|(_, words)| Notice::Done(words)), at, from };
-    show(site, &id, view, StatusCode::OK).await
+    show(site, &Visit::of(req), &id, view, StatusCode::OK).await
 }
 
 /// What is said after an action. It is durable by then.
@@ -91,9 +96,16 @@ const DONE: [(&str, &str); 6] = [
 ];
 
 /// The page of an order.
-pub async fn show(site: &Site, id: &OrderId, view: View, status: StatusCode) -> Result<HttpResponse, Problem> {
+pub async fn show(
+    site: &Site,
+    visit: &Visit,
+    id: &OrderId,
+    view: View,
+    status: StatusCode,
+) -> Result<HttpResponse, Problem> {
     let engine = &site.engine()?;
     let deadline = site.deadline();
+    visit.check(site, &id.workflow(), deadline).await?;
     // Before anything is read: what happens later comes by the stream.
     let after = *engine.last_event().borrow();
     let text = by(deadline, engine.status(&id.workflow(), None)).await?;
@@ -102,8 +114,15 @@ pub async fn show(site: &Site, id: &OrderId, view: View, status: StatusCode) -> 
     let shipments = by(deadline, shipments(engine, &life)).await?;
     let last = life.facts.last().map_or(1, |fact| fact.seq);
     let moment = by(deadline, moment(engine, &id.workflow(), view.at.unwrap_or(last).min(last))).await?;
+    let filter = AuditFilter {
+        order: Some(id.as_str().to_owned()),
+        limit: ENTRIES_MAX,
+        newest_first: true,
+        ..AuditFilter::default()
+    };
+    let audit = by(deadline, engine.read(move |queries| queries.audit(&filter))).await?;
     let terminal = doc.terminal;
-    let sheet = Sheet { doc, life, shipments, moment, now: engine.now() };
+    let sheet = Sheet { doc, life, shipments, moment, audit, now: engine.now() };
     let main = order_view::sheet(&sheet, &view);
     let stream = Some(format!("/events?order_id={id}&children=true&after={after}"));
     let shell = Shell { title: id.as_str(), section: "/", stream, after, every_s: if terminal { 0 } else { 10 } };

@@ -11,6 +11,7 @@ use super::list_view::{paid, pill, rail};
 use super::order::{Moment, Notice, Sheet, View};
 use super::span::{instant, since, until};
 use super::timeline::timeline;
+use super::who::who;
 use super::words;
 use crate::model::{Address, Timestamp};
 
@@ -34,6 +35,7 @@ pub fn sheet(sheet: &Sheet, view: &View) -> Markup {
         (timeline(doc, &sheet.life, &sheet.shipments, now))
         div.cards { (money(doc)) (parcel(sheet)) (address(doc)) (actor(sheet)) }
         (errors(doc, now))
+        (who(&sheet.audit))
         (history(&doc.order_id, &sheet.life, &sheet.shipments, view.from))
         (moment(doc, &sheet.moment, view))
     }

@@ -32,7 +32,7 @@ async fn overview(site: &Site) -> Result<HttpResponse, Problem> {
     let engine = site.engine()?;
     let after = *engine.last_event().borrow();
     let latest = read(site, &engine, OrderFilter { limit: LATEST, ..OrderFilter::default() }).await?;
-    let reviews = of_state(site, "in_review", false, 50).await?;
+    let reviews = of_state(site, None, "in_review", false, 50).await?;
     let samples = site.console.coarse();
     let main = html! {
         div.head { h1 { "Overview" } }

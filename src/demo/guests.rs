@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::DemoError;
+use crate::cli::access::Access;
 use crate::cli::client::{Client, encode};
 
 /// How long an order of the story may take.
@@ -27,7 +28,7 @@ impl Guest {
     }
 
     fn new(who: &'static str, url: &str) -> Result<Self, DemoError> {
-        let client = Client::at(url).map_err(|e| DemoError::Answer { who, why: e.to_string() })?;
+        let client = Client::at(url, &Access::default()).map_err(|e| DemoError::Answer { who, why: e.to_string() })?;
         Ok(Self { who, client })
     }
 

@@ -3,6 +3,7 @@
 use actix_web::HttpRequest;
 use actix_web::web::Payload;
 
+use super::access::Visit;
 use super::fingerprint::idempotency_key;
 use super::orders::signals::cancel_payload;
 use super::orders::{Outcome, send, submit};
@@ -20,7 +21,10 @@ pub async fn run(req: HttpRequest, site: &Site, payload: Payload, id: WorkflowId
     Query::read(req.query_string()).finish().or(())?;
     let payload = cancel_payload(body::json(&bytes)?.as_ref())?;
     let idempotency = idempotency_key(&req, &[group, SIGNAL, id.as_str(), &payload.to_string()])?;
+    let visit = Visit::of(&req);
+    visit.because(payload["reason"].as_str());
+    let by = visit.caller(202);
     let action = Action::Signal { name: SIGNAL.into(), payload };
-    let (response, answer) = submit(site, Command { id, group, action, idempotency }, deadline).await?;
+    let (response, answer) = submit(site, Command { id, group, action, idempotency, by }, deadline).await?;
     Ok(send(response, answer.document))
 }

@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{sleep, timeout};
 
 use super::Site;
+use super::access::Visit;
 use super::orders::Outcome;
 use super::query::Query;
 use super::schema::StreamedEvent;
@@ -72,8 +73,12 @@ pub async fn events(req: HttpRequest, site: Data<Site>) -> Outcome {
         (None, Some(None)) => *news.borrow(),
         (None, None) => 0,
     };
+    let visit = Visit::of(&req);
+    if let Some(id) = &whose {
+        visit.check(&site, id, site.deadline()).await?;
+    }
     let of = match whose {
-        None => EventsOf::All,
+        None => visit.owner().cloned().map_or(EventsOf::All, EventsOf::Owner),
         Some(id) if children == Some(true) => EventsOf::Family(id),
         Some(id) => EventsOf::Instance(id),
     };
@@ -146,7 +151,7 @@ impl Feed {
                     Err(_elapsed) => return Some(Bytes::from_static(b":\n\n")),
                 }
             }
-            let (of, after) = (self.of.clone(), self.sent);
+            let (of, after) = (self.of.clone(), self.known.max(self.sent));
             // Written out on the reader's thread: an arbiter has more to do.
             let read = self.engine.read(move |queries| write(&queries.events(&of, after, PAGE)?));
             match read.await {

@@ -4,6 +4,7 @@ use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use sha2::{Digest, Sha256};
 
+use super::access::Visit;
 use super::problem::Problem;
 use crate::runtime::IdempotencyKey;
 
@@ -32,7 +33,12 @@ pub fn idempotency_key(req: &HttpRequest, what: &[&str]) -> Result<Option<Idempo
     let fits = (1..=KEY_BYTES_MAX).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
     match std::str::from_utf8(bytes) {
         Ok(key) if fits && values.next().is_none() => {
-            Ok(Some(IdempotencyKey { key: key.to_owned(), fingerprint: hash(what) }))
+            // Each owner's keys are its own: nobody gets the answer that was given to another.
+            let key = match Visit::of(req).owner() {
+                Some(owner) => format!("{owner}\u{1f}{key}"),
+                None => key.to_owned(),
+            };
+            Ok(Some(IdempotencyKey { key, fingerprint: hash(what) }))
         }
         _ => Err(Problem::new(
             StatusCode::BAD_REQUEST,

@@ -4,16 +4,20 @@ use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::time::Instant;
 
-use actix_web::dev::{HttpServiceFactory, Service, ServiceResponse};
+use actix_web::dev::{HttpServiceFactory, Service, ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, StatusCode, header};
-use actix_web::{HttpResponse, Resource};
+use actix_web::web::Data;
+use actix_web::{HttpMessage, HttpResponse, Resource};
 use futures_util::FutureExt;
 use futures_util::future::{Either, ready};
 use metrics::{Counter, Histogram};
 
+use super::Site;
+use super::access::{Asker, Audited, Refusal, Rule, Visit, rule};
 use super::origin::is_cross_origin;
 use super::problem::Problem;
 use super::trace;
+use crate::console::sign_in;
 
 /// Describes the metrics of HTTP to the recorder that is installed.
 pub fn describe() {
@@ -55,6 +59,7 @@ fn counter(route: &'static str, method: &Method, status: StatusCode) -> Counter 
         Method::HEAD => "HEAD",
         Method::POST => "POST",
         Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
         _ => "other",
     };
     let class = match status.as_u16() {
@@ -66,21 +71,38 @@ fn counter(route: &'static str, method: &Method, status: StatusCode) -> Counter 
     metrics::counter!("ordain_http_requests_total", "route" => route, "method" => method, "status" => class)
 }
 
+/// Whether a method only looks.
+fn looks(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
 /// Puts a resource into its frame.
 pub fn framed(resource: Resource, meter: Meter) -> impl HttpServiceFactory {
     let meter = Rc::new(meter);
+    let (to_look, to_act) = (rule(meter.route, false), rule(meter.route, true));
     resource.wrap_fn(move |req, service| {
         let meter = Rc::clone(&meter);
         let started = Instant::now();
         let method = req.method().clone();
         // The request itself must not be kept: routing needs it to be its only holder.
         let uri = req.uri().clone();
-        // No other site's page acts here in the name of a visitor who only looks at it.
-        if method == Method::POST && is_cross_origin(req.headers()) {
-            let refused = Problem { instance: Some(uri.path().into()), close: true, ..Problem::cross_origin() };
-            meter.record(&method, refused.status, started);
-            return Either::Left(ready(Err(refused.into())));
-        }
+        let acts = !looks(&method);
+        let rule = if acts { to_act } else { to_look };
+        let (visit, site) = match enter(&req, rule, acts, meter.route) {
+            Ok(entered) => entered,
+            Err(refused) => {
+                meter.record(&method, refused.status, started);
+                if refused.status == StatusCode::UNAUTHORIZED && sign_in::is_for(&req) {
+                    let page = sign_in::instead(&req);
+                    return Either::Left(ready(Ok(req.into_response(page))));
+                }
+                let refused = Problem { instance: Some(uri.path().into()), close: acts, ..refused };
+                return Either::Left(ready(Err(refused.into())));
+            }
+        };
+        req.extensions_mut().insert(Rc::clone(&visit));
+        // What is open to all does nothing to any order.
+        let noted = (acts && rule.scope.is_some()).then_some((visit, site));
         let trace = tracing::enabled!(tracing::Level::DEBUG).then(|| trace::of(req.headers())).flatten();
         let call = AssertUnwindSafe(service.call(req)).catch_unwind();
         Either::Right(async move {
@@ -95,17 +117,54 @@ pub fn framed(resource: Resource, meter: Meter) -> impl HttpServiceFactory {
                         %method, path = uri.path(), status = response.status().as_u16(),
                         ms = started.elapsed().as_millis() as u64, "a request is answered"
                     );
-                    Ok(finished(response))
+                    let response = finished(response);
+                    note(noted, response.status(), response.response().extensions().contains::<Audited>());
+                    Ok(response)
                 }
                 Err(_panic) => {
                     tracing::error!(%method, path = uri.path(), "a handler panicked");
                     meter.record(&method, StatusCode::INTERNAL_SERVER_ERROR, started);
+                    note(noted, StatusCode::INTERNAL_SERVER_ERROR, false);
                     let instance = Some(uri.path().into());
                     Err(Problem { instance, close: true, ..Problem::internal() }.into())
                 }
             }
         })
     })
+}
+
+/// Lets a request in, or says why not. Who is refused for lack of a scope is entered in the audit.
+fn enter(
+    req: &ServiceRequest,
+    rule: Rule,
+    acts: bool,
+    route: &'static str,
+) -> Result<(Rc<Visit>, Data<Site>), Problem> {
+    let site = req.app_data::<Data<Site>>().cloned().ok_or_else(Problem::internal)?;
+    // No other site's page acts here in the name of a visitor who only looks at it.
+    if acts && is_cross_origin(req.headers()) {
+        return Err(Problem::cross_origin());
+    }
+    match site.admit(rule, req) {
+        Ok(asker) => Ok((Rc::new(Visit::new(asker, route, req)), site)),
+        Err(refusal) => {
+            let Refusal { problem, key } = *refusal;
+            if let (true, Some(key)) = (acts, key) {
+                let visit = Rc::new(Visit::new(Asker::Key(key), route, req));
+                note(Some((visit, site)), problem.status, false);
+            }
+            Err(problem)
+        }
+    }
+}
+
+/// Enters in the audit what was answered, unless that was stored with what it caused. A method that is not known
+/// asked for nothing.
+fn note(noted: Option<(Rc<Visit>, Data<Site>)>, status: StatusCode, audited: bool) {
+    let Some((visit, site)) = noted.filter(|_| !audited && status != StatusCode::METHOD_NOT_ALLOWED) else { return };
+    if let Ok(engine) = site.engine() {
+        engine.note(visit.entry(status.as_u16()));
+    }
 }
 
 fn finished(response: ServiceResponse) -> ServiceResponse {
@@ -119,11 +178,26 @@ fn finished(response: ServiceResponse) -> ServiceResponse {
     response
 }
 
-/// Answers are nobody's to cache or to guess the type of.
+/// What every answer says of itself, unless its page says otherwise: it is nobody's to cache, to guess the type of, to run,
+/// to frame or to take along. No header lets another origin read it (CORS).
+const SAFE: [(header::HeaderName, header::HeaderValue); 6] = [
+    (header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff")),
+    (header::CACHE_CONTROL, header::HeaderValue::from_static("no-store")),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        header::HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
+    ),
+    (header::X_FRAME_OPTIONS, header::HeaderValue::from_static("DENY")),
+    (header::REFERRER_POLICY, header::HeaderValue::from_static("no-referrer")),
+    (header::CROSS_ORIGIN_RESOURCE_POLICY, header::HeaderValue::from_static("same-origin")),
+];
+
+/// Adds the headers that every answer has.
 pub fn harden(response: &mut HttpResponse) {
     let headers = response.headers_mut();
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));
-    if !headers.contains_key(header::CACHE_CONTROL) {
-        headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    for (name, value) in SAFE {
+        if !headers.contains_key(&name) {
+            headers.insert(name, value);
+        }
     }
 }

@@ -4,6 +4,8 @@
 //! document; whatever goes wrong becomes a `problem`. Invariants: nothing a client sends causes a 500, and every
 //! request is answered within the request timeout.
 
+pub(crate) mod access;
+mod audit;
 pub(crate) mod body;
 mod cancel;
 mod debug;
@@ -12,6 +14,7 @@ pub(crate) mod fingerprint;
 pub(crate) mod frame;
 mod jobs;
 pub(crate) mod json;
+mod keys;
 mod openapi;
 pub(crate) mod orders;
 pub(crate) mod origin;
@@ -27,15 +30,19 @@ mod server;
 pub(crate) mod site;
 mod system;
 mod tasks;
+mod tls;
 mod trace;
 mod workflows;
 
 pub use frame::describe as describe_metrics;
 pub use openapi::json as openapi_json;
 pub use seat::Seat;
-pub use server::serve;
+pub use server::{ServeError, serve};
 pub use site::{MetricsFn, OrderDefaults, ServerOptions, Site};
+pub use tls::{TlsError, TlsFiles};
 
+#[cfg(test)]
+mod inventory;
 #[cfg(test)]
 mod socket_tests;
 #[cfg(test)]

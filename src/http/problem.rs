@@ -8,6 +8,7 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::frame::harden;
 use super::json::{Fault, JsonError};
 use crate::kernel::Rejection;
 use crate::runtime::EngineError;
@@ -124,18 +125,21 @@ impl Problem {
         };
         let mut response = HttpResponse::build(self.status);
         response.content_type(CONTENT_TYPE);
-        response.insert_header((header::CACHE_CONTROL, "no-store"));
-        response.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
         if let Some(seconds) = self.retry_after_s {
             response.insert_header((header::RETRY_AFTER, seconds));
         }
         if let Some(methods) = self.allow {
             response.insert_header((header::ALLOW, methods));
         }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"ordain\""));
+        }
         if self.close {
             response.force_close();
         }
-        response.body(serde_json::to_vec(&body).unwrap_or_default())
+        let mut response = response.body(serde_json::to_vec(&body).unwrap_or_default());
+        harden(&mut response);
+        response
     }
 }
 
@@ -181,6 +185,7 @@ impl From<EngineError> for Problem {
             EngineError::NotFound => {
                 Self::new(StatusCode::NOT_FOUND, "order_not_found", "there is no order of this id")
             }
+            EngineError::NoSuchKey => Self::new(StatusCode::NOT_FOUND, "key_not_found", detail),
             EngineError::Rejected(rejection) => rejected(rejection),
             EngineError::PaymentInUse(_) => Self::new(StatusCode::CONFLICT, "payment_id_in_use", detail),
             EngineError::KeyReused => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail),

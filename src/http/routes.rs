@@ -6,11 +6,11 @@ use actix_web::dev::HttpServiceFactory;
 use actix_web::guard::{Any, Get, Head};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Responder};
+use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Responder, Route};
 
 use super::frame::{Meter, framed};
 use super::problem::Problem;
-use super::{debug, events, jobs, openapi, orders, queues, system, tasks, workflows};
+use super::{audit, debug, events, jobs, keys, openapi, orders, queues, system, tasks, workflows};
 use crate::console;
 
 /// Patterns by the path they are known under, the busiest first: the router tries them in this order.
@@ -38,7 +38,7 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(post("/orders/{order_id}/retry", &[], orders::operate::retry))
         .service(post("/orders/{order_id}/pause", &[], orders::operate::pause))
         .service(post("/orders/{order_id}/resume", &[], orders::operate::resume))
-        .service(both("/jobs", jobs::list::list, jobs::start::start))
+        .service(resource("/jobs", "GET, HEAD, POST", [looking(jobs::list::list), web::post().to(jobs::start::start)]))
         .service(get("/jobs/{job_id}", jobs::status::status))
         .service(post("/jobs/{job_id}/cancel", &[], jobs::cancel::cancel))
         .service(get("/api/tasks/types", tasks::types::types))
@@ -56,7 +56,14 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(post("/api/activities/{token}/fail", &[], queues::outside::fail))
         .service(post("/api/activities/{token}/heartbeat", &[], queues::outside::heartbeat))
         .service(get("/api/queues", queues::list))
-        .service(get_and_patch("/api/queues/{queue}", queues::show, queues::change))
+        .service(resource(
+            "/api/queues/{queue}",
+            "GET, HEAD, PATCH",
+            [looking(queues::show), web::patch().to(queues::change)],
+        ))
+        .service(get("/audit", audit::audit))
+        .service(resource("/keys", "GET, HEAD, POST", [looking(keys::list), web::post().to(keys::create)]))
+        .service(resource("/keys/{key_id}", "DELETE", [web::delete().to(keys::revoke)]))
         .service(get("/stats", system::stats))
         .service(get("/policies", system::policies))
         .service(get("/healthz", system::healthz))
@@ -88,11 +95,40 @@ where
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    let route = web::route().guard(Any(Get()).or(Head())).to(handler);
-    let resource = web::resource(pattern(path))
-        .route(route)
-        .default_service(web::to(|| async { Err::<HttpResponse, _>(not_allowed("GET, HEAD")) }));
-    framed(resource, Meter::new(path, Method::GET))
+    resource(path, "GET, HEAD", [looking(handler)])
+}
+
+/// A route of several methods; `allow` names them, the busiest last.
+pub(crate) fn resource(
+    path: &'static str,
+    allow: &'static str,
+    routes: impl IntoIterator<Item = Route>,
+) -> impl HttpServiceFactory {
+    of_patterns(path, vec![pattern(path)], allow, routes)
+}
+
+fn of_patterns(
+    path: &'static str,
+    patterns: Vec<String>,
+    allow: &'static str,
+    routes: impl IntoIterator<Item = Route>,
+) -> impl HttpServiceFactory {
+    #[cfg(test)]
+    super::inventory::note(path, allow);
+    let resource = routes.into_iter().fold(web::resource(patterns), |resource, route| resource.route(route));
+    let resource = resource.default_service(web::to(move || async move { Err::<HttpResponse, _>(not_allowed(allow)) }));
+    let common = if allow.ends_with("POST") { Method::POST } else { Method::GET };
+    framed(resource, Meter::new(path, common))
+}
+
+/// GET, and HEAD with it.
+pub(crate) fn looking<F, Args>(handler: F) -> Route
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    web::route().guard(Any(Get()).or(Head())).to(handler)
 }
 
 /// A route that is written to; `aliases` are other names of the last segment.
@@ -105,44 +141,7 @@ where
     let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
     let mut patterns = vec![pattern(path)];
     patterns.extend(aliases.iter().map(|alias| pattern(&format!("{parent}/{alias}"))));
-    let resource = web::resource(patterns)
-        .route(web::post().to(handler))
-        .default_service(web::to(|| async { Err::<HttpResponse, _>(not_allowed("POST")) }));
-    framed(resource, Meter::new(path, Method::POST))
-}
-
-/// A resource that is read, and changed in part.
-fn get_and_patch<F, A, G, B>(path: &'static str, read: F, change: G) -> impl HttpServiceFactory
-where
-    F: Handler<A>,
-    A: FromRequest + 'static,
-    F::Output: Responder + 'static,
-    G: Handler<B>,
-    B: FromRequest + 'static,
-    G::Output: Responder + 'static,
-{
-    let resource = web::resource(pattern(path))
-        .route(web::route().guard(Any(Get()).or(Head())).to(read))
-        .route(web::patch().to(change))
-        .default_service(web::to(|| async { Err::<HttpResponse, _>(not_allowed("GET, HEAD, PATCH")) }));
-    framed(resource, Meter::new(path, Method::GET))
-}
-
-/// A route that is read and written to.
-fn both<F, A, G, B>(path: &'static str, read: F, write: G) -> impl HttpServiceFactory
-where
-    F: Handler<A>,
-    A: FromRequest + 'static,
-    F::Output: Responder + 'static,
-    G: Handler<B>,
-    B: FromRequest + 'static,
-    G::Output: Responder + 'static,
-{
-    let resource = web::resource(pattern(path))
-        .route(web::route().guard(Any(Get()).or(Head())).to(read))
-        .route(web::post().to(write))
-        .default_service(web::to(|| async { Err::<HttpResponse, _>(not_allowed("GET, HEAD, POST")) }));
-    framed(resource, Meter::new(path, Method::POST))
+    of_patterns(path, patterns, "POST", [web::post().to(handler)])
 }
 
 fn not_allowed(methods: &'static str) -> Problem {

@@ -341,3 +341,74 @@ pub struct Root {
     pub version: String,
     pub links: BTreeMap<String, String>,
 }
+
+/// A key to be made.
+#[derive(ToSchema, Deserialize)]
+pub struct KeyBody {
+    #[schema(min_length = 1, max_length = 64, example = "shop")]
+    pub name: String,
+    /// At least one of `read`, `operate`, `admin`; none entails another.
+    #[schema(min_items = 1, example = json!(["read", "operate"]))]
+    pub scopes: Vec<String>,
+    /// The key sees only this owner's orders, and what it starts is this owner's. Not with `admin`.
+    #[schema(min_length = 1, max_length = 64, example = "shop-a")]
+    pub owner: Option<String>,
+}
+
+#[derive(ToSchema, Deserialize)]
+pub struct KeyView {
+    #[schema(example = "key-0123456789ab")]
+    pub key_id: String,
+    pub name: String,
+    pub scopes: Vec<String>,
+    pub owner: Option<String>,
+    /// It stands in the configuration, not in the database.
+    pub configured: bool,
+    #[schema(format = DateTime)]
+    pub created_at: Option<String>,
+    #[schema(format = DateTime)]
+    pub revoked_at: Option<String>,
+}
+
+/// A key that was made, with its secret.
+#[derive(ToSchema, Deserialize)]
+pub struct KeyMade {
+    #[serde(flatten)]
+    pub view: KeyView,
+    /// The secret. It is shown here, once.
+    pub key: String,
+}
+
+#[derive(ToSchema, Deserialize)]
+pub struct KeyList {
+    pub keys: Vec<KeyView>,
+}
+
+#[derive(ToSchema, Deserialize)]
+pub struct AuditView {
+    /// Rising in the order of the commits.
+    pub id: u64,
+    #[schema(format = DateTime)]
+    pub at: String,
+    #[schema(example = "POST")]
+    pub method: String,
+    #[schema(example = "/orders/{order_id}/signals/cancel")]
+    pub route: String,
+    pub order_id: Option<String>,
+    /// Null: asked without a key.
+    pub key_id: Option<String>,
+    pub key_name: Option<String>,
+    /// What was answered.
+    pub status: u16,
+    /// In the words of whoever asked.
+    pub reason: Option<String>,
+    /// The address it came from.
+    pub remote: Option<String>,
+}
+
+#[derive(ToSchema, Deserialize)]
+pub struct AuditPage {
+    pub entries: Vec<AuditView>,
+    /// The `after` of the next page; null: this was the last.
+    pub next_after: Option<u64>,
+}

@@ -54,7 +54,7 @@ pub fn filter(mut query: Query, kinds: Vec<&'static str>, states: &[&str]) -> Re
         text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit))
     });
     let before = query.take_as("cursor", "is not a cursor of a list", read_cursor);
-    query.finish().or(KindFilter { kinds, states: named, before, limit: limit.unwrap_or(LIMIT) })
+    query.finish().or(KindFilter { kinds, owner: None, states: named, before, limit: limit.unwrap_or(LIMIT) })
 }
 
 /// A page of documents under a name. Makes the documents: not for a thread that serves requests.

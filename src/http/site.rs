@@ -1,14 +1,19 @@
 //! What every handler has at hand: the engine, the limits, the defaults of a start.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::dev::ServiceRequest;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::Seat;
+use super::access::{Asker, Gate, Refusal, Rule};
 use super::problem::Problem;
+use super::tls::TlsFiles;
+use crate::access::{Digest, Key};
 use crate::console::Console;
 use crate::runtime::{Engine, EngineError};
 use crate::secrets::{KeySource, Secrets};
@@ -60,6 +65,16 @@ pub struct ServerOptions {
     pub tasks: Arc<TaskTypes>,
     /// What their secrets are sealed with.
     pub secrets: Secrets,
+    /// Keys out of the configuration, beside those of the database.
+    pub keys: Vec<Key>,
+    /// Requests a second each key may make; `None`: any number.
+    pub requests_per_second_per_key: Option<NonZeroU32>,
+    /// Names under which the server answers on loopback, beside this machine's own.
+    pub allowed_hosts: Vec<String>,
+    /// Speaks TLS, and nothing else, with this certificate; `None`: plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// Listens beyond loopback also without keys.
+    pub insecure: bool,
     /// `None`: `/metrics` is empty.
     pub metrics: Option<MetricsFn>,
 }
@@ -80,6 +95,11 @@ impl Default for ServerOptions {
             order: OrderDefaults::default(),
             tasks: Arc::new(tasks::builtin()),
             secrets: Secrets::new(KeySource::File("ordain.key".into())),
+            keys: Vec::new(),
+            requests_per_second_per_key: None,
+            allowed_hosts: Vec::new(),
+            tls: None,
+            insecure: false,
             metrics: None,
         }
     }
@@ -92,18 +112,35 @@ pub struct Site {
     /// Places for streams of events.
     streams: Arc<Semaphore>,
     pub console: Console,
+    pub gate: Gate,
 }
 
 impl Site {
     pub fn new(options: ServerOptions, seat: Seat) -> Self {
         let streams = Arc::new(Semaphore::new(options.streams_max));
-        Self { seat, options, streams, console: Console::default() }
+        let gate = Gate::new(&options);
+        Self { seat, options, streams, console: Console::default(), gate }
     }
 
     /// A place for a stream, given back when it is dropped.
     pub fn stream_place(&self) -> Result<OwnedSemaphorePermit, Problem> {
         let place = Arc::clone(&self.streams).try_acquire_owned();
         place.map_err(|_| Problem::unavailable("too_many_streams", "as many streams of events are open as may be"))
+    }
+
+    /// Whether anything needs a key.
+    pub fn needs_keys(&self) -> bool {
+        self.gate.is_closed(&self.seat)
+    }
+
+    /// The valid key of a digest.
+    pub fn key(&self, digest: &Digest) -> Option<Arc<Key>> {
+        self.gate.find(&self.seat, digest)
+    }
+
+    /// Lets a request in by the rule of its route.
+    pub fn admit(&self, rule: Rule, req: &ServiceRequest) -> Result<Asker, Box<Refusal>> {
+        self.gate.admit(&self.seat, rule, req)
     }
 
     /// The engine, where there is one; otherwise a 503 that says why there is none.

@@ -38,7 +38,7 @@ fn answer(mut stream: TcpStream) -> String {
 fn a_body_of_20_mb_is_answered_413() {
     with_server(ServerOptions::default(), |addr| {
         let mut stream = connect(addr);
-        let head = "POST /orders/o-1/start HTTP/1.1\r\nHost: x\r\nContent-Length: 20000000\r\n\r\n";
+        let head = "POST /orders/o-1/start HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20000000\r\n\r\n";
         stream.write_all(head.as_bytes()).unwrap();
         let piece = vec![b' '; 100_000];
         for _ in 0..200 {
@@ -56,7 +56,7 @@ fn a_body_that_does_not_come_is_answered_in_time() {
     let options = ServerOptions { request_timeout_ms: 300, ..ServerOptions::default() };
     with_server(options, |addr| {
         let mut stream = connect(addr);
-        let head = "POST /orders/o-1/start HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{";
+        let head = "POST /orders/o-1/start HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{";
         stream.write_all(head.as_bytes()).unwrap();
         let text = answer(stream);
         assert!(text.starts_with("HTTP/1.1 408") && text.contains("body_timeout"), "{text}");
@@ -78,7 +78,7 @@ fn a_head_that_does_not_come_ends_the_connection() {
 fn a_head_request_gets_the_head_alone() {
     with_server(ServerOptions::default(), |addr| {
         let mut stream = connect(addr);
-        stream.write_all(b"HEAD /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        stream.write_all(b"HEAD /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
         let text = answer(stream);
         assert!(text.starts_with("HTTP/1.1 200") && text.contains("content-length: 15"), "{text}");
         assert!(text.ends_with("\r\n\r\n"), "{text}");
@@ -90,7 +90,7 @@ fn dots_in_a_raw_path_reach_the_check_of_the_id() {
     with_server(ServerOptions::default(), |addr| {
         for path in ["/orders/../start", "/orders/%00/start", "/orders/%2F/start", "/orders/%ff/start"] {
             let mut stream = connect(addr);
-            let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+            let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
             stream.write_all(head.as_bytes()).unwrap();
             let text = answer(stream);
             assert!(text.starts_with("HTTP/1.1 422") && text.contains("invalid_order_id"), "{text}");

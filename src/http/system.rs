@@ -10,6 +10,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::Site;
+use super::access::Visit;
 use super::orders::{Outcome, STATES, send};
 use super::problem::Problem;
 use super::query::Query;
@@ -64,7 +65,11 @@ pub async fn metrics(site: Data<Site>) -> HttpResponse {
 pub async fn stats(req: HttpRequest, site: Data<Site>) -> Outcome {
     Query::read(req.query_string()).finish().or(())?;
     let engine = site.engine()?;
-    let read = engine.read(|queries| queries.stats());
+    let owner = Visit::of(&req).owner().cloned();
+    let read = engine.read(move |queries| match &owner {
+        Some(owner) => queries.stats_of(owner),
+        None => queries.stats(),
+    });
     let mut kinds = by(site.deadline(), read).await?;
     let mut orders: BTreeMap<String, i64> = STATES.iter().map(|state| ((*state).to_owned(), 0)).collect();
     orders.extend(kinds.remove(order::KIND).unwrap_or_default());
@@ -89,7 +94,7 @@ pub async fn policies(req: HttpRequest, site: Data<Site>) -> Outcome {
     Ok(send(HttpResponse::Ok(), site.engine()?.describe().to_string()))
 }
 
-const LINKS: [(&str, &str); 11] = [
+const LINKS: [(&str, &str); 13] = [
     ("docs", "/docs/"),
     ("openapi", "/openapi.json"),
     ("orders", "/orders"),
@@ -98,6 +103,8 @@ const LINKS: [(&str, &str); 11] = [
     ("tasks", "/api/tasks"),
     ("queues", "/api/queues"),
     ("stats", "/stats"),
+    ("keys", "/keys"),
+    ("audit", "/audit"),
     ("metrics", "/metrics"),
     ("health", "/healthz"),
     ("ready", "/readyz"),

@@ -32,7 +32,7 @@ pub struct LoadOptions {
     #[arg(long)]
     pub database_url: Option<String>,
     /// An API key for the server, where it wants one.
-    #[arg(long, env = "ORDAIN_API_KEY", hide_env_values = true)]
+    #[arg(id = "api_key", long = "key", env = "ORDAIN_KEY", hide_env_values = true, value_name = "KEY")]
     pub api_key: Option<String>,
     /// Orders that arrive a second, evenly, whether or not earlier ones have ended; what they wait for a free connection
     /// counts as theirs. Without it a new order starts when another has ended.

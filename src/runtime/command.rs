@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
+use crate::access::Owner;
 use crate::kernel::Rejection;
 use crate::model::{Failure, Name, PaymentId, WorkflowId};
-use crate::store::StoreError;
+use crate::store::{AuditEntry, StoreError};
 
 /// Something asked of one workflow.
 #[derive(Debug, Clone)]
@@ -14,6 +15,23 @@ pub struct Command {
     pub group: &'static str,
     pub action: Action,
     pub idempotency: Option<IdempotencyKey>,
+    pub by: Caller,
+}
+
+/// On whose behalf something is asked. By default nobody's in particular, who sees everything.
+#[derive(Debug, Clone, Default)]
+pub struct Caller {
+    /// What is started is this owner's, and what is not is not there.
+    pub owner: Option<Owner>,
+    /// Stored in the same commit, where the command changes something.
+    pub audit: Option<Box<AuditEntry>>,
+}
+
+impl Caller {
+    /// Whether what belongs to `owner` is there for this caller.
+    pub fn sees(&self, owner: Option<&Owner>) -> bool {
+        self.owner.is_none() || self.owner.as_ref() == owner
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -42,12 +60,12 @@ pub enum Action {
 }
 
 impl Command {
-    /// Which instance of the family it is for.
     /// Whether it is asked of workflows of this group. What an outside worker reports is of any: its token says whose.
     pub(super) fn is_for(&self, group: &str) -> bool {
         self.group == group || matches!(self.action, Action::Report { .. })
     }
 
+    /// Which instance of the family it is for.
     pub(super) fn to(&self) -> &WorkflowId {
         match &self.action {
             Action::Report { to, .. } => to,
@@ -68,6 +86,8 @@ pub struct IdempotencyKey {
 pub struct Answer {
     /// False: it was so already, nothing new was stored.
     pub changed: bool,
+    /// Whether the caller's audit entry was stored with it.
+    pub audited: bool,
     /// The status document as JSON text, `live` included.
     pub document: String,
 }
@@ -84,6 +104,8 @@ pub enum Until {
 pub enum EngineError {
     #[error("there is no workflow of this id")]
     NotFound,
+    #[error("there is no key of this id")]
+    NoSuchKey,
     #[error(transparent)]
     Rejected(Rejection),
     #[error("the payment id {0} belongs to another order")]

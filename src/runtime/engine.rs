@@ -25,6 +25,7 @@ use super::shard::Shard;
 use super::shared::{Clock, Ids, Shared, SharedRef};
 use super::timers::FarTimer;
 use super::{Options, journal, outcome};
+use crate::access::Ring;
 use crate::activities::Activities;
 use crate::kernel::{Document, Family, Machine, Registry};
 use crate::model::{Name, Timestamp, WorkflowId};
@@ -58,6 +59,7 @@ pub(super) struct Inner {
     /// What operators changed of queues; held while a change is on its way to disk.
     pub(super) changes: tokio::sync::Mutex<BTreeMap<Name, QueueChange>>,
     activities: Vec<String>,
+    pub(super) keys: Arc<Ring>,
     /// The id of the last event that is on disk.
     last_event: watch::Receiver<u64>,
     arbiters: Vec<ArbiterHandle>,
@@ -76,7 +78,8 @@ impl Engine {
         activities: Activities,
         store: Store,
     ) -> Result<Self, StartError> {
-        let Store { journal, queries, queues, secret, next_key, ownership, fence } = store;
+        let Store { journal, queries, api_keys, queues, secret, next_key, ownership, fence } = store;
+        let keys = Arc::new(Ring::of(api_keys));
         // Every live actor has at most one unit on its way.
         let (committed, last_event) = watch::channel(journal.last_event());
         let (door, inbox) = journal::queue(options.live_max + options.batch_max);
@@ -133,6 +136,7 @@ impl Engine {
             journal,
             acks,
             shared.options.batch_max,
+            keys.clone(),
             shared.fence.clone(),
             shared.stores.clone(),
             committed,
@@ -140,12 +144,14 @@ impl Engine {
         let (timers, all) = (arbiter(), shards.clone());
         timers.spawn(super::timers::run(shared.clone(), all));
         timers.spawn(super::auditor::run(shared.clone(), last_event.clone()));
+        timers.spawn(super::keys::follow(shared.clone(), keys.clone()));
         let inner = Inner {
             shared,
             shards,
             pools,
             changes: tokio::sync::Mutex::new(changes),
             activities: activities.names().map(str::to_owned).collect(),
+            keys,
             last_event,
             arbiters,
             held: Mutex::new(Some((writer, ownership))),

@@ -1,21 +1,25 @@
 //! The writer: one thread that drains everything waiting into one transaction, and acknowledges after it is on disk.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use actix::Recipient;
+use metrics::counter;
 use tokio::sync::{oneshot, watch};
 
 use super::messages::Acks;
 use super::meters::{JournalLog, WriterMeter};
+use crate::access::{KeyChange, Ring};
 use crate::model::{Timestamp, WorkflowId};
-use crate::store::{Fence, Journal, StoreError, StoredQueue, Unit, Verdict};
+use crate::store::{AuditEntry, Fence, Journal, StoreError, StoredQueue, Unit, Verdict};
 
 /// Between two words about the same outage.
 const SAY_AGAIN_AFTER: Duration = Duration::from_secs(10);
+/// Entries of the audit that wait for the writer.
+const NOTES_MAX: usize = 4_096;
 /// In an outage, how long nothing is written before it is tried whether it could be.
 const PROBE_AFTER: Duration = Duration::from_millis(500);
 
@@ -36,8 +40,18 @@ pub(super) struct Ack {
     pub result: Result<Verdict, StoreError>,
 }
 
+/// A change of the keys, who asked for it, and who waits.
+pub(super) struct KeyRequest {
+    pub change: KeyChange,
+    pub audit: Option<AuditEntry>,
+    pub reply: oneshot::Sender<Result<bool, StoreError>>,
+}
+
 enum Order {
     Append(Request),
+    Keys(Box<KeyRequest>),
+    /// An entry of the audit that no transition carries.
+    Note(Box<AuditEntry>),
     Forget(Timestamp),
     PutQueue(StoredQueue, oneshot::Sender<Result<(), StoreError>>),
     Stop,
@@ -47,6 +61,8 @@ enum Order {
 #[derive(Clone)]
 pub(super) struct JournalDoor {
     queue: SyncSender<Order>,
+    /// Notes in the queue.
+    notes: Arc<AtomicUsize>,
     /// What the writer has done, to look at.
     pub log: Arc<JournalLog>,
 }
@@ -57,6 +73,21 @@ pub(super) struct NotTaken;
 impl JournalDoor {
     pub fn append(&self, request: Request) -> Result<(), NotTaken> {
         self.queue.try_send(Order::Append(request)).map_err(|_| NotTaken)
+    }
+
+    pub fn change_keys(&self, request: KeyRequest) -> Result<(), NotTaken> {
+        self.queue.try_send(Order::Keys(Box::new(request))).map_err(|_| NotTaken)
+    }
+
+    pub fn note(&self, entry: AuditEntry) -> Result<(), NotTaken> {
+        // They have a part of the queue to themselves, so that they never keep a transition out.
+        if self.notes.fetch_add(1, Ordering::Relaxed) < NOTES_MAX
+            && self.queue.try_send(Order::Note(Box::new(entry))).is_ok()
+        {
+            return Ok(());
+        }
+        self.notes.fetch_sub(1, Ordering::Relaxed);
+        Err(NotTaken)
     }
 
     /// Removes stored answers older than `before`, when the writer comes to it.
@@ -86,37 +117,42 @@ impl JournalDoor {
 
 /// The queue between the actors and the writer.
 pub(super) fn queue(capacity: usize) -> (JournalDoor, Inbox) {
-    let (queue, orders) = sync_channel(capacity);
-    let log = Arc::new(JournalLog::default());
-    (JournalDoor { queue, log: Arc::clone(&log) }, Inbox { orders, log })
+    let (queue, orders) = sync_channel(capacity + NOTES_MAX);
+    let (notes, log) = (Arc::new(AtomicUsize::new(0)), Arc::new(JournalLog::default()));
+    (JournalDoor { queue, notes: Arc::clone(&notes), log: Arc::clone(&log) }, Inbox { orders, notes, log })
 }
 
 pub(super) struct Inbox {
     orders: Receiver<Order>,
+    notes: Arc<AtomicUsize>,
     log: Arc<JournalLog>,
 }
 
 /// Starts the writer's thread. It ends, and with it the journal and `committed`, at [`JournalDoor::stop`].
 /// `committed` is told the id of the last event after each commit, `stores` is kept true while the database takes
 /// what it is given.
+#[allow(clippy::too_many_arguments)] // Each is a part of the writer, given once.
 pub(super) fn start(
     inbox: Inbox,
     journal: Box<dyn Journal>,
     shards: Vec<Recipient<Acks>>,
     batch_max: usize,
+    keys: Arc<Ring>,
     fence: Fence,
     stores: Arc<AtomicBool>,
     committed: watch::Sender<u64>,
 ) -> std::io::Result<JoinHandle<()>> {
     let meter = WriterMeter::new(Arc::clone(&inbox.log));
-    let writer = Writer { journal, shards, batch_max, fence, stores, committed, meter, outage: None };
-    std::thread::Builder::new().name("journal".into()).spawn(move || writer.run(&inbox.orders))
+    let writer = Writer { journal, shards, batch_max, keys, fence, stores, committed, meter, outage: None };
+    std::thread::Builder::new().name("journal".into()).spawn(move || writer.run(&inbox))
 }
 
 struct Writer {
     journal: Box<dyn Journal>,
     shards: Vec<Recipient<Acks>>,
     batch_max: usize,
+    /// What requests are judged by; brought up to date as soon as a change is on disk.
+    keys: Arc<Ring>,
     fence: Fence,
     /// Whether the last write was taken.
     stores: Arc<AtomicBool>,
@@ -133,8 +169,10 @@ struct Outage {
 }
 
 impl Writer {
-    fn run(mut self, orders: &Receiver<Order>) {
+    fn run(mut self, inbox: &Inbox) {
+        let orders = &inbox.orders;
         let mut batch: Vec<Request> = Vec::new();
+        let mut notes: Vec<Unit> = Vec::new();
         loop {
             let mut next = match self.next(orders) {
                 Ok(first) => Some(first),
@@ -143,9 +181,15 @@ impl Writer {
             };
             let mut stop = false;
             let mut forget = None;
+            let mut changes = Vec::new();
             while let Some(order) = next.take() {
                 match order {
                     Order::Append(request) => batch.push(request),
+                    Order::Keys(request) => changes.push(request),
+                    Order::Note(entry) => {
+                        inbox.notes.fetch_sub(1, Ordering::Relaxed);
+                        notes.push(Unit { audit: Some(entry), ..Unit::default() });
+                    }
                     Order::Forget(before) => forget = Some(before),
                     Order::PutQueue(queue, done) => {
                         // Whoever asked may have gone; it is kept all the same.
@@ -153,12 +197,15 @@ impl Writer {
                     }
                     Order::Stop => stop = true,
                 }
-                if batch.len() < self.batch_max && !stop {
+                if batch.len() + notes.len() + changes.len() < self.batch_max && !stop {
                     next = orders.try_recv().ok();
                 }
             }
-            if !batch.is_empty() {
-                self.commit(std::mem::take(&mut batch));
+            if !batch.is_empty() || !notes.is_empty() {
+                self.commit(std::mem::take(&mut batch), std::mem::take(&mut notes));
+            }
+            for request in changes {
+                self.change_keys(*request);
             }
             if let Some(before) = forget
                 && let Err(error) = self.journal.forget_answers(before)
@@ -186,11 +233,18 @@ impl Writer {
         next
     }
 
-    fn commit(&mut self, batch: Vec<Request>) {
-        let (units, tickets): (Vec<Unit>, Vec<_>) =
+    /// `notes`: units that nobody waits for.
+    fn commit(&mut self, batch: Vec<Request>, mut notes: Vec<Unit>) {
+        let (mut units, tickets): (Vec<Unit>, Vec<_>) =
             batch.into_iter().map(|r| (r.unit, (r.shard, r.id, r.token))).unzip();
+        let noted = notes.len();
+        units.append(&mut notes);
         let began = Instant::now();
         let results = self.append(&units);
+        let lost = results.iter().rev().take(noted).filter(|result| result.is_err()).count();
+        if lost > 0 {
+            counter!("ordain_audit_entries_lost_total").increment(lost as u64);
+        }
         let now = self.journal.last_event();
         self.committed.send_if_modified(|last| std::mem::replace(last, now) != now);
         let transitions = units.iter().map(|u| u.transitions.len()).sum();
@@ -204,6 +258,21 @@ impl Writer {
                 shard.do_send(Acks(acks));
             }
         }
+    }
+
+    fn change_keys(&mut self, request: KeyRequest) {
+        let KeyRequest { change, audit, reply } = request;
+        let changed = self.journal.change_keys(&change, audit.as_ref());
+        match &changed {
+            Ok(true) => {
+                self.is_back();
+                self.keys.apply(&change);
+            }
+            Ok(false) => self.is_back(),
+            Err(error) => self.failed(error, 0),
+        }
+        // Whoever went away meanwhile is not told.
+        let _gone = reply.send(changed);
     }
 
     /// One result for each unit. A unit that breaks a batch is found by trying them one by one.

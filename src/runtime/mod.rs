@@ -10,6 +10,7 @@ mod command;
 mod engine;
 mod envelope;
 mod journal;
+mod keys;
 mod life;
 mod live;
 mod local;
@@ -27,7 +28,7 @@ mod shared;
 mod timers;
 
 pub use census::{Crash, EngineNow, Hot, RestartsNow, ShardNow, no_engine_metrics};
-pub use command::{Action, Answer, Command, EngineError, IdempotencyKey, Until};
+pub use command::{Action, Answer, Caller, Command, EngineError, IdempotencyKey, Until};
 pub use engine::{Engine, StartError};
 pub use life::{Life, Passage};
 pub use meters::{CommitNow, JournalNow};

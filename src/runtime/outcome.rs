@@ -26,7 +26,7 @@ pub(super) fn write(outcome: &Result<Answer, Rejection>) -> String {
 /// Reads an outcome back; `None` where it is not one of ours.
 pub(super) fn read(text: &str) -> Option<Result<Answer, Rejection>> {
     Some(match serde_json::from_str(text).ok()? {
-        Kept::Answered { changed, document } => Ok(Answer { changed, document }),
+        Kept::Answered { changed, document } => Ok(Answer { changed, audited: false, document }),
         Kept::Rejected { code, message } => Err(Rejection { code, message }),
     })
 }
@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn an_outcome_is_read_back_as_it_was_written() {
-        let answer = Ok(Answer { changed: true, document: "{\"a\":1}".into() });
+        let answer = Ok(Answer { changed: true, audited: false, document: "{\"a\":1}".into() });
         let rejection = Err(Rejection::new("order_exists", "no"));
         assert_eq!(read(&write(&answer)), Some(answer));
         assert_eq!(read(&write(&rejection)), Some(rejection));

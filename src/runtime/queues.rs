@@ -8,14 +8,14 @@ use actix_rt::time::timeout;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use super::command::{Action, Command, EngineError, IdempotencyKey};
+use super::command::{Action, Caller, Command, EngineError, IdempotencyKey};
 use super::engine::{Engine, refused};
 use super::pool::{Adopt, Beat, Claim, Claimed, Handed, Poll, Pool, Settled, Show};
 use super::queue::{self, LeaseToken, QueueChange, QueueView};
 use crate::activities::is_built_in;
 use crate::kernel::{ActivityCall, Phase, Rejection};
 use crate::model::{Failure, Name, RunId, SEALED, Timestamp, Trace, WorkflowId};
-use crate::store::{StoreError, StoredQueue};
+use crate::store::{AuditEntry, StoreError, StoredQueue};
 
 /// How long a poll may wait for something to do, in ms.
 pub const WAIT_MS_MAX: u64 = 30_000;
@@ -245,12 +245,12 @@ impl Engine {
     }
 
     /// Takes an outside worker's result, if the attempt is still its own; on disk when it returns. Told once more, it
-    /// is answered the same.
+    /// is answered the same. Whether `by` was entered in the audit with it.
     ///
     /// # Errors
     /// [`EngineError::NotFound`] where the token is none of ours; a rejection `lease_lost` where the attempt is over or
     /// somebody else's; else [`EngineError`].
-    pub async fn report(&self, token: &str, report: Report) -> Result<(), EngineError> {
+    pub async fn report(&self, token: &str, report: Report, by: Caller) -> Result<bool, EngineError> {
         let (token, pool) = self.token(token)?;
         // No client can send a key that begins with a blank.
         let key = IdempotencyKey { key: format!(" lease:{}", token.lease), fingerprint: report.fingerprint };
@@ -265,7 +265,7 @@ impl Engine {
                     return Err(lost());
                 }
                 let failure = report.outcome.as_ref().err().cloned();
-                let taken = self.settle(&token, report.outcome, key).await;
+                let taken = self.settle(&token, report.outcome, key, by).await;
                 let decided = matches!(&taken, Ok(_) | Err(EngineError::Rejected(_) | EngineError::NotFound));
                 if decided {
                     pool.send(Settled { token, failure }).await.map_err(|_| EngineError::Draining)?;
@@ -274,7 +274,7 @@ impl Engine {
             }
         };
         match taken {
-            Ok(answer) if answer.changed => Ok(()),
+            Ok(answer) if answer.changed => Ok(answer.audited),
             Ok(_) | Err(EngineError::NotFound | EngineError::Rejected(_)) => Err(lost()),
             Err(error) => Err(error),
         }
@@ -285,6 +285,7 @@ impl Engine {
         token: &LeaseToken,
         outcome: Result<Value, Failure>,
         key: IdempotencyKey,
+        by: Caller,
     ) -> Result<super::Answer, EngineError> {
         let action = Action::Report {
             to: token.workflow_id.clone(),
@@ -293,7 +294,9 @@ impl Engine {
             outcome,
         };
         let id = WorkflowId::new(token.workflow_id.root());
-        match self.ask(Command { id, group: "", action, idempotency: Some(key.clone()) }).await {
+        let audit = by.audit.map(|entry| Box::new(AuditEntry { order: Some(id.clone()), ..*entry }));
+        let by = Caller { audit, ..by };
+        match self.ask(Command { id, group: "", action, idempotency: Some(key.clone()), by }).await {
             Err(EngineError::AnswerExists) => self.first_answer(&key).await?.unwrap_or(Err(EngineError::AnswerExists)),
             taken => taken,
         }

@@ -80,7 +80,7 @@ fn id(order: &str) -> WorkflowId {
 }
 
 fn unit(commit: Commit) -> Unit {
-    Unit { transitions: commit.transitions, answer: None }
+    Unit { transitions: commit.transitions, ..Unit::default() }
 }
 
 fn answer(key: &str) -> Option<StoredAnswer> {
@@ -371,7 +371,7 @@ fn lists_by_kind_are_newest_first_and_leave_out_all_others(mut store: Store) {
         let (mut found, mut before) = (Vec::new(), None);
         loop {
             let states = states.iter().map(|s| (*s).to_owned()).collect();
-            let filter = KindFilter { kinds: kinds.to_vec(), states, before, limit };
+            let filter = KindFilter { kinds: kinds.to_vec(), owner: None, states, before, limit };
             let page = store.queries.of_kinds(&filter).unwrap();
             assert!(page.families.len() <= limit);
             found.extend(page.families.iter().map(|family| family[0].id.as_str().to_owned()));
@@ -404,7 +404,7 @@ fn a_transition_is_stored_once(mut store: Store) {
 }
 
 fn answers_are_kept_and_forgotten(mut store: Store) {
-    let unit = Unit { transitions: Vec::new(), answer: answer("k") };
+    let unit = Unit { answer: answer("k"), ..Unit::default() };
     assert_eq!(store.journal.append(&[unit]).unwrap(), [Verdict::Stored]);
     assert_eq!(store.queries.answer("k").unwrap(), answer("k"));
     assert_eq!(store.queries.answer("other").unwrap(), None);

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::StoredWorkflow;
+use crate::access::Owner;
 use crate::model::{Key, Timestamp};
 
 /// Which orders to list. Empty: all, newest first.
@@ -18,6 +19,8 @@ pub struct OrderFilter {
     pub attempts_min: Option<u32>,
     /// The kind of the last error, their shipments' included.
     pub error: Option<String>,
+    /// Only this owner's.
+    pub owner: Option<Owner>,
     /// Metadata values that must be equal, by key; compared as text.
     pub metadata: Vec<(String, String)>,
     /// Created at or after this instant.
@@ -28,6 +31,13 @@ pub struct OrderFilter {
     /// Rows on a page, from 1.
     pub limit: usize,
     pub cursor: Option<Cursor>,
+}
+
+impl OrderFilter {
+    /// The same of one owner's orders; of all with `None`.
+    pub fn of(self, owner: Option<&Owner>) -> Self {
+        Self { owner: owner.cloned(), ..self }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +74,8 @@ pub struct Cursor {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KindFilter {
     pub kinds: Vec<&'static str>,
+    /// Only this owner's; `None`: everybody's.
+    pub owner: Option<Owner>,
     /// States to show; empty: all.
     pub states: Vec<String>,
     /// Only those older than this one: the last of the page before.

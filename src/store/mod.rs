@@ -3,6 +3,7 @@
 //! Two traits, [`Journal`] and [`Queries`]; a database is one implementation of both and passes the same contract suite.
 //! Nothing here decides: a transition comes in whole and is stored whole, or not at all.
 
+mod audit;
 mod batch;
 pub mod contract;
 mod fence;
@@ -17,20 +18,26 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use audit::{AuditEntry, AuditFilter, StoredAudit};
 pub use fence::Fence;
 pub use filter::{Cursor, KindFilter, KindPage, OrderFilter, Page, Sort, SortField};
 pub use sql::Any;
 pub use sqlite::backup;
 pub use version::SchemaVersions;
 
+use crate::access::{Key as ApiKey, KeyChange, Owner};
 use crate::kernel::{FactRecord, Transition};
 use crate::model::{Key, PaymentId, ResultRow, RunId, Timestamp, WorkflowId};
 
-/// What is stored in one piece: the transitions of one family's step, and the answer to the request that caused it.
+/// What is stored in one piece: the transitions of one family's step, the answer to the request that caused it, and who
+/// that was.
 #[derive(Debug, Clone, Default)]
 pub struct Unit {
     pub transitions: Vec<Transition>,
     pub answer: Option<StoredAnswer>,
+    /// Whose the instances are that are born here.
+    pub owner: Option<Owner>,
+    pub audit: Option<Box<AuditEntry>>,
 }
 
 /// The first answer given under an idempotency key.
@@ -103,6 +110,12 @@ pub trait Journal: Send {
     /// [`StoreError`] where the database is not available.
     fn forget_answers(&mut self, before: Timestamp) -> Result<usize, StoreError>;
 
+    /// Changes the keys, durable on return, with its entry in the audit. False: there is no key of this id.
+    ///
+    /// # Errors
+    /// [`StoreError`]: nothing is changed (or, if it says so, its outcome is unknown).
+    fn change_keys(&mut self, change: &KeyChange, audit: Option<&AuditEntry>) -> Result<bool, StoreError>;
+
     /// The running number of the last event that was committed; 0 where there is none.
     fn last_event(&self) -> u64;
 
@@ -137,6 +150,8 @@ pub struct StoredWorkflow {
     pub root: Key,
     pub id: WorkflowId,
     pub parent: Option<WorkflowId>,
+    /// Whose it is; `None`: nobody's in particular.
+    pub owner: Option<Owner>,
     pub kind: String,
     pub run_id: RunId,
     pub state: String,
@@ -177,6 +192,8 @@ pub enum EventsOf {
     Instance(WorkflowId),
     /// Of this root and of all its children, ended or not.
     Family(WorkflowId),
+    /// Of everything that is this owner's.
+    Owner(Owner),
 }
 
 /// A payment row as it is stored.
@@ -254,6 +271,36 @@ pub trait Queries: Send + Sync {
     /// [`StoreError`] where the database is not available.
     fn stats(&self) -> Result<BTreeMap<String, BTreeMap<String, i64>>, StoreError>;
 
+    /// The same of one owner's instances; states without any are left out.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is not available.
+    fn stats_of(&self, owner: &str) -> Result<BTreeMap<String, BTreeMap<String, i64>>, StoreError>;
+
+    /// Whose an instance is: `None` where there is none of this id, `Some(None)` where it is nobody's in particular.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is not available.
+    fn owner(&self, id: &WorkflowId) -> Result<Option<Option<Owner>>, StoreError>;
+
+    /// All API keys, revoked ones included.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is not available.
+    fn keys(&self) -> Result<Vec<ApiKey>, StoreError>;
+
+    /// How many API keys there are, and how many of them are revoked.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is not available.
+    fn key_counts(&self) -> Result<(i64, i64), StoreError>;
+
+    /// A page of the audit.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is not available.
+    fn audit(&self, filter: &AuditFilter) -> Result<Vec<StoredAudit>, StoreError>;
+
     /// Families due in `(after.0, until]`, ordered by (instant, key), beginning behind `after`.
     ///
     /// # Errors
@@ -321,6 +368,8 @@ pub struct Store {
     pub secret: String,
     /// The first key that is free.
     pub next_key: Key,
+    /// The API keys as they are now, revoked ones included.
+    pub api_keys: Vec<ApiKey>,
     /// Keeps the database ours; released when dropped.
     pub ownership: Box<dyn Send>,
     /// Tells whether it still is.
@@ -433,6 +482,20 @@ pub fn open_read_only(location: &Location) -> Result<Arc<dyn Queries>, OpenError
     match location {
         Location::Sqlite(path) => sqlite::open_read_only(path),
         Location::Postgres(url) => postgres::open_read_only(postgres::Address::new(url, &location.shown())),
+    }
+}
+
+/// Changes the API keys of a database that a server runs on, and enters that in the audit; the server takes it up within
+/// seconds. Whether there is such a key.
+///
+/// # Errors
+/// [`OpenError`] with a sentence for people.
+pub fn change_keys_beside(location: &Location, change: &KeyChange, entry: &AuditEntry) -> Result<bool, OpenError> {
+    match location {
+        Location::Sqlite(path) => sqlite::change_keys_beside(path, change, entry),
+        Location::Postgres(url) => {
+            postgres::change_keys_beside(&postgres::Address::new(url, &location.shown()), change, entry)
+        }
     }
 }
 

@@ -57,7 +57,7 @@ pub(super) struct Link {
 
 impl Link {
     pub fn new(options: &WorkerOptions, activities: Vec<String>) -> Result<Self, WorkerError> {
-        let client = Client::at(&options.url).map_err(|e| WorkerError::Usage(e.to_string()))?;
+        let client = Client::at(&options.url, &options.access).map_err(|e| WorkerError::Usage(e.to_string()))?;
         let made = || format!("worker-{}-{}", std::process::id(), &uuid::Uuid::now_v7().simple().to_string()[24..]);
         let worker_id = options.worker_id.clone().unwrap_or_else(made);
         Ok(Self { client, url: options.url.clone(), queue: encode(&options.queue), worker_id, activities })

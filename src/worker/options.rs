@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::cli::access::Access;
 use crate::config::LogFormat;
 
 #[derive(Debug, Clone, Args)]
@@ -16,6 +17,8 @@ pub struct WorkerOptions {
     /// The server to work for.
     #[arg(long, env = "ORDAIN_URL", default_value = "http://127.0.0.1:8000")]
     pub url: String,
+    #[command(flatten)]
+    pub access: Access,
     /// Attempts at once.
     #[arg(long, value_name = "N", default_value = "8")]
     pub max: NonZeroUsize,

@@ -52,11 +52,25 @@ pub fn request(
 /// # Errors
 /// As [`request`].
 pub fn form(address: SocketAddr, path: &str, fields: &[(&str, &str)]) -> io::Result<Response> {
+    form_with(address, path, fields, &[])
+}
+
+/// The same with headers of its own, such as a cookie.
+///
+/// # Errors
+/// As [`request`].
+pub fn form_with(
+    address: SocketAddr,
+    path: &str,
+    fields: &[(&str, &str)],
+    more: &[(&str, &str)],
+) -> io::Result<Response> {
     let encode = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
     let pairs: Vec<String> = fields.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
     let origin = format!("http://{address}");
     let body = ("application/x-www-form-urlencoded", pairs.join("&").into_bytes());
-    send(address, "POST", path, &[("origin", &origin), ("accept", "text/html")], Some(body))
+    let headers: Vec<_> = [("origin", origin.as_str()), ("accept", "text/html")].iter().chain(more).copied().collect();
+    send(address, "POST", path, &headers, Some(body))
 }
 
 /// The same with a body as it is, number by number.
@@ -100,16 +114,16 @@ fn send(
         let n = stream.read(&mut chunk)?;
         bytes.extend_from_slice(&chunk[..n]);
         // Not every server hangs up when it is asked to.
-        let is_whole = || parse(&bytes).is_some_and(|r| r.header("content-length").is_some());
+        let is_whole = || parse(&bytes, method).is_some_and(|r| r.header("content-length").is_some());
         if n == 0 || is_whole() {
             break;
         }
     }
-    parse(&bytes).ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "no whole answer"))
+    parse(&bytes, method).ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "no whole answer"))
 }
 
-/// A whole answer, or `None` where a part is missing.
-fn parse(bytes: &[u8]) -> Option<Response> {
+/// A whole answer to a method, or `None` where a part is missing.
+fn parse(bytes: &[u8], method: &str) -> Option<Response> {
     let end = bytes.windows(4).position(|w| w == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&bytes[..end]).ok()?;
     let mut lines = head.split("\r\n");
@@ -120,7 +134,9 @@ fn parse(bytes: &[u8]) -> Option<Response> {
         .collect();
     let mut response = Response { status, headers, body: Vec::new() };
     let rest = &bytes[end + 4..];
-    response.body = if response.header("transfer-encoding") == Some("chunked") {
+    response.body = if method == "HEAD" {
+        Vec::new()
+    } else if response.header("transfer-encoding") == Some("chunked") {
         unchunk(rest)?
     } else if let Some(length) = response.header("content-length") {
         rest.get(..length.parse().ok()?)?.to_vec()
@@ -147,7 +163,7 @@ fn unchunk(mut rest: &[u8]) -> Option<Vec<u8>> {
 
 #[test]
 fn answers_of_both_forms_are_read_whole_or_not_at_all() {
-    let body = |text: &str| parse(text.as_bytes()).map(|r| r.text());
+    let body = |text: &str| parse(text.as_bytes(), "GET").map(|r| r.text());
     assert_eq!(body("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"), Some("ok".into()));
     assert_eq!(body("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok"), None);
     assert_eq!(

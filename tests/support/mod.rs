@@ -6,6 +6,7 @@ pub mod browser;
 pub mod client;
 pub mod crowd;
 pub mod faults;
+pub mod keys;
 pub mod ledger;
 pub mod postgres;
 pub mod promtool;

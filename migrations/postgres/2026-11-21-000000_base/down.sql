@@ -5,6 +5,8 @@ DROP FUNCTION ordain_time;
 DROP TABLE secrets;
 DROP TABLE queues;
 DROP TABLE owner;
+DROP TABLE audit;
+DROP TABLE api_keys;
 DROP TABLE answers;
 DROP TABLE state_counts;
 DROP TABLE payments;

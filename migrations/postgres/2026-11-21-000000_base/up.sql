@@ -4,6 +4,8 @@ CREATE TABLE workflows (
     id         TEXT    NOT NULL COLLATE "C",
     root       BIGINT  NOT NULL,
     parent     TEXT,
+    -- Whose it is; NULL: nobody's in particular. A child's is its root's.
+    owner      TEXT,
     kind       TEXT    NOT NULL,
     run_id     TEXT    NOT NULL,
     state      TEXT    NOT NULL COLLATE "C",
@@ -29,6 +31,7 @@ CREATE INDEX workflows_children ON workflows (root) WHERE root <> key;
 CREATE INDEX workflows_due ON workflows (wake_at, key) WHERE wake_at IS NOT NULL;
 CREATE INDEX workflows_rare ON workflows (rare_state, key) WHERE rare_state IS NOT NULL;
 CREATE INDEX workflows_open ON workflows (key) WHERE ended_at IS NULL;
+CREATE INDEX workflows_owner ON workflows (owner, key) WHERE owner IS NOT NULL;
 
 -- One row a transition: all facts of one step of one instance. `id` is the running number of its first fact over all
 -- instances, `seq` that within its own.
@@ -72,6 +75,34 @@ CREATE TABLE answers (
 );
 CREATE INDEX answers_at ON answers (at);
 
+-- API keys. Of a key's secret only its SHA-256 is kept.
+CREATE TABLE api_keys (
+    id         TEXT   PRIMARY KEY,
+    name       TEXT   NOT NULL,
+    hash       TEXT   NOT NULL UNIQUE,
+    scopes     TEXT   NOT NULL,
+    owner      TEXT,
+    created_at BIGINT NOT NULL,
+    revoked_at BIGINT
+);
+
+-- Who asked for what, and what came of it.
+CREATE TABLE audit (
+    id       BIGINT  PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    at       BIGINT  NOT NULL,
+    method   TEXT    NOT NULL,
+    route    TEXT    NOT NULL,
+    order_id TEXT,
+    key_id   TEXT,
+    key_name TEXT,
+    status   INTEGER NOT NULL,
+    reason   TEXT,
+    remote   TEXT
+);
+CREATE INDEX audit_order ON audit (order_id, id) WHERE order_id IS NOT NULL;
+CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
+    FOR EACH STATEMENT EXECUTE FUNCTION ordain_append_only();
+
 -- Who owns the database: `epoch` counts the owners there were, and every commit is made under it; the lease is kept
 -- by `renewed_at`, in the server's own time.
 CREATE TABLE owner (
@@ -109,6 +140,7 @@ SELECT w.id,
        w.snapshot::jsonb #>> '{state,payment,status}' AS payment_status,
        w.snapshot::jsonb #>> '{state,start,amount}' AS amount,
        w.snapshot::jsonb #>> '{state,start,currency}' AS currency,
+       w.owner,
        w.seq,
        w.paused,
        w.attempts,

@@ -4,6 +4,8 @@ DROP VIEW orders;
 DROP TABLE secrets;
 DROP TABLE queues;
 DROP TABLE owner;
+DROP TABLE audit;
+DROP TABLE api_keys;
 DROP TABLE answers;
 DROP TABLE state_counts;
 DROP TABLE payments;

@@ -4,6 +4,8 @@ CREATE TABLE workflows (
     id         TEXT    NOT NULL UNIQUE,
     root       BIGINT  NOT NULL,
     parent     TEXT,
+    -- Whose it is; NULL: nobody's in particular. A child's is its root's.
+    owner      TEXT,
     kind       TEXT    NOT NULL,
     run_id     TEXT    NOT NULL,
     state      TEXT    NOT NULL,
@@ -25,6 +27,7 @@ CREATE INDEX workflows_due ON workflows (wake_at, key) WHERE wake_at IS NOT NULL
 -- The states people look for; those an order passes in a moment are left out.
 CREATE INDEX workflows_state ON workflows (state, key)
     WHERE state IN ('in_review', 'compensating', 'stuck', 'failed', 'cancelled', 'timed_out');
+CREATE INDEX workflows_owner ON workflows (owner, key) WHERE owner IS NOT NULL;
 
 -- One row a transition: all facts of one step of one instance. `id` is the running number of its first fact over all
 -- instances, `seq` that within its own.
@@ -68,6 +71,36 @@ CREATE TABLE answers (
 );
 CREATE INDEX answers_at ON answers (at);
 
+-- API keys. Of a key's secret only its SHA-256 is kept.
+CREATE TABLE api_keys (
+    id         TEXT PRIMARY KEY NOT NULL,
+    name       TEXT   NOT NULL,
+    hash       TEXT   NOT NULL UNIQUE,
+    scopes     TEXT   NOT NULL,
+    owner      TEXT,
+    created_at BIGINT NOT NULL,
+    revoked_at BIGINT
+);
+
+-- Who asked for what, and what came of it.
+CREATE TABLE audit (
+    id       INTEGER PRIMARY KEY NOT NULL,
+    at       BIGINT  NOT NULL,
+    method   TEXT    NOT NULL,
+    route    TEXT    NOT NULL,
+    order_id TEXT,
+    key_id   TEXT,
+    key_name TEXT,
+    status   INTEGER NOT NULL,
+    reason   TEXT,
+    remote   TEXT
+);
+CREATE INDEX audit_order ON audit (order_id, id) WHERE order_id IS NOT NULL;
+CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit
+    BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
+CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit
+    BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
+
 -- The number of times the database was opened for writing; every row carries that of its last writer.
 CREATE TABLE owner (
     id    INTEGER PRIMARY KEY NOT NULL CHECK (id = 1),
@@ -97,6 +130,7 @@ SELECT w.id,
        json_extract(w.snapshot, '$.state.payment.status') AS payment_status,
        json_extract(w.snapshot, '$.state.start.amount') AS amount,
        json_extract(w.snapshot, '$.state.start.currency') AS currency,
+       w.owner,
        w.seq,
        w.paused,
        w.attempts,

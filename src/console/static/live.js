@@ -44,11 +44,14 @@ export const live = (refresh, span) => {
     lostAt = null;
     let told = `Back after ${away}.`;
     try {
-      const boot = await (await fetch("/console/boot", { cache: "no-store" })).json();
+      const answer = await fetch("/console/boot", { cache: "no-store" });
+      if (answer.status === 401) return signIn();
+      const boot = await answer.json();
       if (known && boot.boot !== known) {
         // What this page has seen was durable: a server that knows less stands on another database.
         if (boot.event < seen) return location.reload();
-        told = `The server was restarted and is back after ${away}. It took over ${boot.recovered} open orders; nothing is missing.`;
+        const took = boot.recovered === null ? "" : ` It took over ${boot.recovered} open orders;`;
+        told = `The server was restarted and is back after ${away}.${took || " Of your orders"} nothing is missing.`;
       }
       known = boot.boot;
     } catch {
@@ -59,6 +62,21 @@ export const live = (refresh, span) => {
   };
   let known = null;
   fetch("/console/boot", { cache: "no-store" }).then((r) => r.json()).then((boot) => (known ??= boot.boot), () => {});
+
+  // Sessions end with the server's life, with their time, and with their key.
+  const signIn = () => {
+    clearTimeout(timer);
+    source?.close();
+    const next = encodeURIComponent(location.pathname + location.search);
+    const link = Object.assign(document.createElement("a"), { textContent: "Sign in", href: `/console/sign-in?next=${next}` });
+    banner.classList.add("lost");
+    banner.replaceChildren(Object.assign(document.createElement("span"), { textContent: "Your session has ended. What you see was durable then. " }), link);
+    show("lost", "signed out");
+  };
+  const signedOut = async () => {
+    const answer = await fetch("/console/boot", { cache: "no-store" }).catch(() => null);
+    return answer?.status === 401;
+  };
 
   const say = (words, lost) => {
     banner.classList.toggle("lost", lost);
@@ -84,8 +102,10 @@ export const live = (refresh, span) => {
       show("on", words());
       update();
     };
-    source.onerror = () => {
+    source.onerror = async () => {
       if (document.hidden) return;
+      const closed = source.readyState === EventSource.CLOSED;
+      if (closed && (await signedOut())) return signIn();
       if (!lostAt) {
         lostAt = Date.now();
         seen = last;
@@ -94,7 +114,7 @@ export const live = (refresh, span) => {
       }
       show("lost", "reconnecting");
       // A browser gives up on an answer that is no stream, such as 503.
-      if (source.readyState === EventSource.CLOSED) timer = setTimeout(open, 1000);
+      if (closed) timer = setTimeout(open, 1000);
     };
   };
 

@@ -3,11 +3,13 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
+use crate::http::access::Visit;
 use crate::http::orders::{Outcome, send};
 use crate::http::query::Query;
 use crate::http::schema::{JobList, KindListParams};
 use crate::http::site::by;
 use crate::http::{Site, seek};
+use crate::store::KindFilter;
 use crate::workflows::job::{KIND, STATES};
 
 /// List jobs
@@ -19,6 +21,7 @@ use crate::workflows::job::{KIND, STATES};
 )]
 pub async fn list(req: HttpRequest, site: Data<Site>) -> Outcome {
     let filter = seek::filter(Query::read(req.query_string()), vec![KIND], &STATES)?;
+    let filter = KindFilter { owner: Visit::of(&req).owner().cloned(), ..filter };
     let engine = site.engine()?;
     let writer = engine.clone();
     let read = engine.read(move |queries| Ok(seek::write(&writer, &queries.of_kinds(&filter)?, "jobs")));

@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 
 use super::{of_jobs, start_request};
+use crate::http::access::Visit;
 use crate::http::fingerprint::idempotency_key;
 use crate::http::orders::{Outcome, send, submit};
 use crate::http::problem::Problem;
@@ -43,7 +44,8 @@ pub async fn start(req: HttpRequest, site: Data<Site>, payload: Payload) -> Outc
     let idempotency = idempotency_key(&req, &["job", &start.fingerprint])?;
     let input = serde_json::to_value(&start).map_err(|_| Problem::internal())?;
     let action = Action::Start { kind: KIND, input, fingerprint: start.fingerprint };
-    let command = Command { id, group: KIND, action, idempotency };
+    let by = Visit::of(&req).caller_for(&id, 202);
+    let command = Command { id, group: KIND, action, idempotency, by };
     let (mut response, answer) = submit(&site, command, deadline).await.map_err(of_jobs)?;
     let started: Started = serde_json::from_str(&answer.document).map_err(|_| Problem::internal())?;
     response.insert_header((header::LOCATION, format!("/jobs/{}", started.job_id)));

@@ -4,6 +4,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::{job_id, of_jobs};
+use crate::http::access::Visit;
 use crate::http::orders::{Outcome, send};
 use crate::http::query::Query;
 use crate::http::schema::JobDocument;
@@ -30,6 +31,7 @@ pub async fn status(req: HttpRequest, site: Data<Site>) -> Outcome {
     query.finish().or(())?;
     let deadline = site.deadline() + wait.unwrap_or_default();
     let hold = wait.map(|wait| (Until::Terminal, wait));
+    Visit::of(&req).check(&site, &id, deadline).await.map_err(of_jobs)?;
     let engine = site.engine()?;
     let document = by(deadline, engine.status_of(Some(KIND), &id, hold)).await.map_err(of_jobs)?;
     Ok(send(HttpResponse::Ok(), document))

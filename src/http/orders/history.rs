@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{Outcome, order_id, send};
 use crate::http::Site;
+use crate::http::access::Visit;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::schema::OrderHistory;
@@ -61,6 +62,7 @@ pub async fn page(req: &HttpRequest, site: &Site, id: &WorkflowId, group: Option
     let wanted = id.clone();
     // One more than asked for tells whether there is a next page.
     let engine = site.engine()?;
+    Visit::of(req).check(site, id, site.deadline()).await?;
     let kinds = group.map(|group| engine.kinds_of(group));
     let read = engine.read(move |queries| {
         if let Some(kinds) = kinds {

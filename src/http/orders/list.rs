@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::{Outcome, STATES, send};
 use crate::http::Site;
+use crate::http::access::Visit;
 use crate::http::json::{Fault, write_text};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
@@ -28,7 +29,7 @@ const METADATA: &str = "metadata.";
     responses((status = 200, description = "A page of orders", body = OrderList))
 )]
 pub async fn list(req: HttpRequest, site: Data<Site>) -> Outcome {
-    let filter = filter(Query::read(req.query_string()))?;
+    let filter = filter(Query::read(req.query_string()))?.of(Visit::of(&req).owner());
     let deadline = site.deadline();
     let engine = site.engine()?;
     let writer = engine.clone();
@@ -90,6 +91,7 @@ pub fn filter(mut query: Query) -> Result<OrderFilter, Vec<Fault>> {
         retrying,
         attempts_min,
         error,
+        owner: None,
         metadata,
         created_after,
         created_before,

@@ -14,6 +14,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use tokio::time::Instant;
 
 use super::Site;
+use super::access::Audited;
 use super::json::{At, Faults};
 use super::problem::Problem;
 use super::site::by;
@@ -43,7 +44,11 @@ pub async fn submit(
 ) -> Result<(HttpResponseBuilder, Answer), Problem> {
     let answer = by(deadline, site.engine()?.submit(command)).await?;
     let status = if answer.changed { StatusCode::ACCEPTED } else { StatusCode::OK };
-    Ok((HttpResponse::build(status), answer))
+    let mut response = HttpResponse::build(status);
+    if answer.audited {
+        response.extensions_mut().insert(Audited);
+    }
+    Ok((response, answer))
 }
 
 /// Sends JSON text as it is.

@@ -5,6 +5,7 @@ use actix_web::web::{Data, Payload};
 
 use super::signals::nothing;
 use super::{Outcome, order_id, send, submit};
+use crate::http::access::Visit;
 use crate::http::fingerprint::idempotency_key;
 use crate::http::query::Query;
 use crate::http::schema::{EmptyBody, StatusDocument};
@@ -68,7 +69,8 @@ async fn operate(req: HttpRequest, site: Data<Site>, payload: Payload, name: &st
     Query::read(req.query_string()).finish().or(())?;
     nothing(body::json(&bytes)?.as_ref())?;
     let idempotency = idempotency_key(&req, &[name, order_id.as_str()])?;
-    let command = Command { id: order_id.workflow(), group: KIND, action, idempotency };
+    let by = Visit::of(&req).caller(202);
+    let command = Command { id: order_id.workflow(), group: KIND, action, idempotency, by };
     let (response, answer) = submit(&site, command, deadline).await?;
     Ok(send(response, answer.document))
 }

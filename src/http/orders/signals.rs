@@ -6,6 +6,7 @@ use actix_web::web::{Data, Payload};
 use serde_json::{Value, json};
 
 use super::{Outcome, address, order_id, send, submit};
+use crate::http::access::Visit;
 use crate::http::fingerprint::idempotency_key;
 use crate::http::json::{At, Fault, Faults, Json, object, text};
 use crate::http::problem::Problem;
@@ -98,8 +99,11 @@ async fn signal(
     }
     let payload = read(body::json(&bytes)?.as_ref())?;
     let idempotency = idempotency_key(&req, &[name, order_id.as_str(), &payload.to_string()])?;
+    let visit = Visit::of(&req);
+    visit.because(payload["reason"].as_str());
     let action = Action::Signal { name: name.into(), payload };
-    let command = Command { id: order_id.workflow(), group: KIND, action, idempotency };
+    let by = visit.caller(202);
+    let command = Command { id: order_id.workflow(), group: KIND, action, idempotency, by };
     let (response, answer) = submit(&site, command, deadline).await?;
     Ok(send(response, answer.document))
 }

@@ -5,6 +5,7 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::{Outcome, order_id, send, start_request, submit};
+use crate::http::access::Visit;
 use crate::http::fingerprint::idempotency_key;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
@@ -42,7 +43,8 @@ pub async fn start(req: HttpRequest, site: Data<Site>, payload: Payload) -> Outc
     start.trace = trace::of(req.headers());
     let input = serde_json::to_value(&start).map_err(|_| Problem::internal())?;
     let action = Action::Start { kind: KIND, input, fingerprint: start.fingerprint };
-    let command = Command { id: order_id.workflow(), group: KIND, action, idempotency };
+    let by = Visit::of(&req).caller(202);
+    let command = Command { id: order_id.workflow(), group: KIND, action, idempotency, by };
     let (mut response, answer) = submit(&site, command, deadline).await?;
     if answer.changed {
         response.insert_header((header::LOCATION, location(&order_id)));

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::{Outcome, STATES, order_id, send};
 use crate::http::Site;
+use crate::http::access::Visit;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::schema::StatusDocument;
@@ -45,6 +46,7 @@ pub async fn status(req: HttpRequest, site: Data<Site>) -> Outcome {
     let wait = wait.filter(|wait| !wait.is_zero());
     let deadline = site.deadline() + wait.unwrap_or_default();
     let hold = wait.map(|wait| (until.unwrap_or(Until::Terminal), wait));
+    Visit::of(&req).check(&site, &order_id.workflow(), deadline).await?;
     let document = by(deadline, site.engine()?.status_of(Some(KIND), &order_id.workflow(), hold)).await?;
     Ok(send(HttpResponse::Ok(), document))
 }
@@ -73,6 +75,7 @@ pub async fn record(req: &HttpRequest, site: &Site, id: &WorkflowId, group: Opti
     });
     query.finish().or(())?;
     let deadline: Instant = site.deadline();
+    Visit::of(req).check(site, id, deadline).await?;
     let record = by(deadline, site.engine()?.record(group, id, seq)).await?;
     let json = serde_json::to_string(&record).map_err(|_| Problem::internal())?;
     Ok(send(HttpResponse::Ok(), json))

@@ -2,12 +2,13 @@
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, Data, Payload};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant};
 
 use super::read::Fields;
 use super::{name, secrecy, unknown_queue};
+use crate::http::access::{Audited, Visit};
 use crate::http::orders::{Outcome, send};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
@@ -59,13 +60,13 @@ pub async fn poll(req: HttpRequest, site: Data<Site>, payload: Payload) -> Outco
     let deadline = deadline + Duration::from_millis(wait_ms);
     let leased = by(deadline, site.engine()?.poll(name(&req), request)).await.map_err(unknown_queue)?;
     Ok(match leased {
-        None => HttpResponse::NoContent().finish(),
+        None => unaudited(HttpResponse::NoContent()).finish(),
         Some(mut leased) => {
             // The worker does what an activity of our own would: with the secrets themselves. Where their key is lost
             // it gets them sealed, and will fail over them.
             let owner = leased.workflow_id.root().to_owned();
             let _sealed = site.options.secrets.open(&owner, &mut leased.input);
-            send(HttpResponse::Ok(), document(name(&req), &leased))
+            send(unaudited(HttpResponse::Ok()), document(name(&req), &leased))
         }
     })
 }
@@ -185,7 +186,7 @@ pub async fn heartbeat(req: HttpRequest, site: Data<Site>, payload: Payload) -> 
         .await
         .map_err(unknown_token)?;
     let answer = json!({"cancel_requested": beaten.cancel_requested, "deadline_at": beaten.deadline_at});
-    Ok(send(HttpResponse::Ok(), answer.to_string()))
+    Ok(send(unaudited(HttpResponse::Ok()), answer.to_string()))
 }
 
 async fn read(req: &HttpRequest, site: &Site, payload: Payload, deadline: Instant) -> Result<Bytes, Problem> {
@@ -194,9 +195,20 @@ async fn read(req: &HttpRequest, site: &Site, payload: Payload, deadline: Instan
     Ok(bytes)
 }
 
+/// Asking for work and being alive change no workflow: of those calls, many a second, the audit has none.
+fn unaudited(mut response: HttpResponseBuilder) -> HttpResponseBuilder {
+    response.extensions_mut().insert(Audited);
+    response
+}
+
 async fn report(req: &HttpRequest, site: &Site, report: Report, deadline: Instant) -> Outcome {
-    by(deadline, site.engine()?.report(token(req), report)).await.map_err(unknown_token)?;
-    Ok(send(HttpResponse::Ok(), r#"{"status":"taken"}"#.to_owned()))
+    let caller = Visit::of(req).caller(200);
+    let audited = by(deadline, site.engine()?.report(token(req), report, caller)).await.map_err(unknown_token)?;
+    let mut response = HttpResponse::Ok();
+    if audited {
+        response.extensions_mut().insert(Audited);
+    }
+    Ok(send(response, r#"{"status":"taken"}"#.to_owned()))
 }
 
 fn token(req: &HttpRequest) -> &str {

@@ -3,11 +3,13 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
+use crate::http::access::Visit;
 use crate::http::orders::{Outcome, send};
 use crate::http::query::Query;
 use crate::http::schema::{KindListParams, TaskList};
 use crate::http::site::by;
 use crate::http::{Site, seek};
+use crate::store::KindFilter;
 use crate::workflows::task::STATES;
 
 /// List tasks
@@ -30,6 +32,7 @@ pub async fn list(req: HttpRequest, site: Data<Site>) -> Outcome {
         None => types.iter().map(|entry| entry.name).collect(),
     };
     let filter = seek::filter(query, kinds, &STATES)?;
+    let filter = KindFilter { owner: Visit::of(&req).owner().cloned(), ..filter };
     let engine = site.engine()?;
     let writer = engine.clone();
     let read = engine.read(move |queries| Ok(seek::write(&writer, &queries.of_kinds(&filter)?, "tasks")));

@@ -12,6 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{of_tasks, task_id};
 use crate::http::Site;
+use crate::http::access::Visit;
 use crate::http::orders::Outcome;
 use crate::http::query::{Query, encode};
 use crate::http::site::by;
@@ -55,6 +56,7 @@ pub async fn result(req: HttpRequest, site: Data<Site>) -> Outcome {
     });
     query.finish().or(())?;
     let (engine, deadline) = (site.engine()?, site.deadline());
+    Visit::of(&req).check(&site, &id, deadline).await.map_err(of_tasks)?;
     by(deadline, engine.status_of(Some(GROUP), &id, None)).await.map_err(of_tasks)?;
     let mut rows = Rows { engine, id, after: after.unwrap_or_default(), _place: None };
     if let Some(limit) = limit {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{of_tasks, start_request};
+use crate::http::access::Visit;
 use crate::http::fingerprint::{hash, idempotency_key};
 use crate::http::orders::{Outcome, send, submit};
 use crate::http::problem::Problem;
@@ -59,7 +60,8 @@ pub async fn start(req: HttpRequest, site: Data<Site>, payload: Payload) -> Outc
     let idempotency = idempotency_key(&req, &["task", asked_id, &fingerprint])?;
     let input = json!({ "task_id": id, "params": params, "fingerprint": fingerprint });
     let action = Action::Start { kind: sent.entry.name, input, fingerprint };
-    let command = Command { id, group: GROUP, action, idempotency };
+    let by = Visit::of(&req).caller_for(&id, 202);
+    let command = Command { id, group: GROUP, action, idempotency, by };
     let (mut response, answer) = submit(&site, command, deadline).await.map_err(of_tasks)?;
     let started: Started = serde_json::from_str(&answer.document).map_err(|_| Problem::internal())?;
     response.insert_header((header::LOCATION, started.status_url.clone()));

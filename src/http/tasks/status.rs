@@ -4,6 +4,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::{of_tasks, task_id};
+use crate::http::access::Visit;
 use crate::http::orders::{Outcome, send};
 use crate::http::query::Query;
 use crate::http::schema::TaskDocument;
@@ -30,6 +31,7 @@ pub async fn status(req: HttpRequest, site: Data<Site>) -> Outcome {
     query.finish().or(())?;
     let deadline = site.deadline() + wait.unwrap_or_default();
     let hold = wait.map(|wait| (Until::Terminal, wait));
+    Visit::of(&req).check(&site, &id, deadline).await.map_err(of_tasks)?;
     let engine = site.engine()?;
     let document = by(deadline, engine.status_of(Some(GROUP), &id, hold)).await.map_err(of_tasks)?;
     Ok(send(HttpResponse::Ok(), document))

@@ -13,7 +13,7 @@ use crate::runtime::envelope::{Envelope, Work};
 use crate::runtime::journal::Request;
 use crate::runtime::outcome;
 use crate::runtime::pool::panic_message;
-use crate::store::{Conflict, StoreError, StoredAnswer, Unit, Verdict};
+use crate::store::{AuditEntry, Conflict, StoreError, StoredAnswer, Unit, Verdict};
 
 /// How often an input of the engine's own is tried against a store that refuses it.
 const REFUSALS_MAX: u32 = 5;
@@ -39,10 +39,20 @@ impl WorkflowActor {
         };
         let trail = Trail::of(&envelope.work, self.family.as_ref(), next.as_ref(), &commit);
         let token = self.local.next_token();
-        let unit = Unit { transitions: commit.transitions, answer };
+        let audit = match &envelope.work {
+            // An entry says what was answered; what changes nothing is answered, and entered, elsewhere.
+            Work::Command(command) if next.is_some() => command.by.audit.clone(),
+            _ => None,
+        };
+        let audit = audit.map(|entry| Box::new(AuditEntry { at: shared.now(), ..*entry }));
+        let owner = match &envelope.work {
+            Work::Command(command) if self.family.is_none() => command.by.owner.clone(),
+            _ => self.owner.clone(),
+        };
+        let unit = Unit { transitions: commit.transitions, answer, owner: owner.clone(), audit };
         let request = Request { unit, shard: self.local.index, id: self.id.clone(), token };
         shared.committing.fetch_add(1, Ordering::Relaxed);
-        self.in_flight = Some(InFlight { token, envelope, next, calls: commit.calls, trail, outcome });
+        self.in_flight = Some(InFlight { token, envelope, next, owner, calls: commit.calls, trail, outcome });
         self.phase = Phase::Committing;
         if shared.journal.append(request).is_err() {
             let full = StoreError::Unavailable("the journal's queue is full".to_owned());
@@ -98,12 +108,13 @@ impl WorkflowActor {
 
     /// The commit is durable: now it is the state, is answered, and its calls are made.
     fn adopt(&mut self, flight: InFlight, ctx: &mut Context<Self>) {
-        let InFlight { envelope, next, calls, trail, outcome, .. } = flight;
+        let InFlight { envelope, next, owner, calls, trail, outcome, .. } = flight;
         self.phase = Phase::Idle;
         let changed = next.is_some();
         if let Some(next) = next {
             self.drop_calls(&next, &envelope.work);
             self.family = Some(next);
+            self.owner = owner;
             self.absent = false;
             (self.panics, self.refusals) = (0, 0);
             self.remember();

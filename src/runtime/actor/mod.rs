@@ -21,6 +21,7 @@ use super::envelope::{Envelope, Work};
 use super::live::document;
 use super::local::{Card, Local};
 use super::pool::panic_message;
+use crate::access::Owner;
 use crate::kernel::{ActivityCall, Commit, Family, Input, Live, Rejection, START_AGAIN, Stepped};
 use crate::model::{RunId, TraceId, WorkflowId};
 use crate::store::{StoreError, StoredWorkflow};
@@ -64,6 +65,8 @@ struct InFlight {
     token: u64,
     envelope: Envelope,
     next: Option<Family>,
+    /// Whose it is from then on.
+    owner: Option<Owner>,
     calls: Vec<ActivityCall>,
     trail: Trail,
     /// What is answered once it is durable.
@@ -75,6 +78,8 @@ pub(super) struct WorkflowActor {
     local: Rc<Local>,
     card: Rc<Card>,
     family: Option<Family>,
+    /// Whose the family is, where there is one.
+    owner: Option<Owner>,
     /// Whether the absence of a family was read from the store.
     absent: bool,
     load: Option<Load>,
@@ -114,6 +119,7 @@ impl WorkflowActor {
             local,
             card,
             family: None,
+            owner: None,
             absent: false,
             load: Some(load),
             pending: VecDeque::new(),
@@ -195,6 +201,7 @@ impl WorkflowActor {
             Ok(Ok(family)) => {
                 self.absent = family.is_none();
                 self.family = family;
+                self.owner = rows.first().and_then(|root| root.owner.clone());
                 self.remember();
                 self.resume();
                 // What was committed before this actor was rebuilt may not have been told to those who wait for it.
@@ -294,6 +301,11 @@ impl WorkflowActor {
             },
             (Work::Input { .. }, None) if self.absent => return Computed::NotFound,
             (Work::Input { .. }, None) => return Computed::Unread,
+            (Work::Command(command), Some(_)) if !command.by.sees(self.owner.as_ref()) => match &command.action {
+                // An id is one for all owners; nothing else is said of the workflow.
+                Action::Start { .. } => Err(Rejection::new(ID_IN_USE, "the id is taken")),
+                _ => return Computed::NotFound,
+            },
             (Work::Command(command), Some(family)) if !command.is_for(family.root().machine.group()) => {
                 match command.action {
                     Action::Start { .. } => {
@@ -333,12 +345,13 @@ impl WorkflowActor {
         };
         match computed {
             Computed::Step(Stepped::Changed { next, commit }) => {
-                let outcome = Ok(Answer { changed: true, document });
+                let audited = matches!(&envelope.work, Work::Command(command) if command.by.audit.is_some());
+                let outcome = Ok(Answer { changed: true, audited, document });
                 self.submit(envelope, Some(next), commit, outcome, ctx);
             }
             Computed::Step(Stepped::Unchanged) => {
                 self.set_later_timer();
-                self.answer(envelope, Ok(Answer { changed: false, document }), ctx);
+                self.answer(envelope, Ok(Answer { changed: false, audited: false, document }), ctx);
             }
             Computed::Rejected(rejection) => self.answer(envelope, Err(rejection), ctx),
             Computed::NotFound => self.finish(envelope, Err(EngineError::NotFound)),

@@ -7,13 +7,15 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
+use super::keys;
 use super::open::Address;
 use super::statements;
+use crate::access::{KeyChange, Owner};
 use crate::kernel::Transition;
 use crate::model::Timestamp;
 use crate::store::batch::{Asked, Taken, gains, stored};
 use crate::store::sql::schema::{answers, payments, transitions, workflows};
-use crate::store::{Journal, StoreError, StoredAnswer, StoredQueue, Unit, Verdict};
+use crate::store::{AuditEntry, Journal, StoreError, StoredAnswer, StoredQueue, Unit, Verdict};
 
 /// After a connection could not be made, the next is not tried for this long.
 const RECONNECT_AFTER: Duration = Duration::from_millis(200);
@@ -109,16 +111,21 @@ impl PostgresJournal {
         }
         *verdicts = look_up(c, units)?.judge(units);
         let all: Vec<&Transition> = stored(units, verdicts).flat_map(|unit| &unit.transitions).collect();
+        let owners: Vec<Option<&Owner>> = stored(units, verdicts)
+            .flat_map(|unit| std::iter::repeat_n(unit.owner.as_ref(), unit.transitions.len()))
+            .collect();
+        let entries: Vec<&AuditEntry> = stored(units, verdicts).filter_map(|unit| unit.audit.as_deref()).collect();
         let kept: Vec<&StoredAnswer> = stored(units, verdicts).filter_map(|unit| unit.answer.as_ref()).collect();
         let mut next_fact = self.next_fact;
         if !all.is_empty() {
-            statements::workflows(c, &all, self.epoch)?;
+            statements::workflows(c, &all, &owners, self.epoch)?;
             next_fact = statements::transitions(c, &all, self.next_fact)?;
             statements::payments(c, &all)?;
             statements::results(c, &all)?;
             statements::counts(c, &gains(&all))?;
         }
         statements::answers(c, &kept)?;
+        statements::audit(c, &entries)?;
         // Whatever the answer to COMMIT may be, if it is not "done" it says nothing for certain.
         self.unknown = match kept.first() {
             _ if !all.is_empty() => Some(Unknown::Fact { id: self.next_fact, next: next_fact }),
@@ -176,6 +183,22 @@ impl Journal for PostgresJournal {
         let removed = diesel::delete(answers::table.filter(answers::at.lt(before.0))).execute(&mut c)?;
         self.connection = Some(c);
         Ok(removed)
+    }
+
+    /// One whose COMMIT gets no answer is said to be unavailable: to ask for it again does no harm.
+    fn change_keys(&mut self, change: &KeyChange, entry: Option<&AuditEntry>) -> Result<bool, StoreError> {
+        self.resolve()?;
+        let mut c = self.connection()?;
+        let epoch = self.epoch;
+        let changed = c.transaction(|c| {
+            let owner = diesel::sql_query("SELECT epoch AS n FROM owner WHERE id = 1 FOR KEY SHARE");
+            if owner.get_result::<N>(c)?.n != epoch {
+                return Err(StoreError::NotOwner);
+            }
+            keys::change(c, change, entry)
+        })?;
+        self.connection = Some(c);
+        Ok(changed)
     }
 
     fn last_event(&self) -> u64 {

@@ -6,8 +6,10 @@
 //! before its successor reads anything, or finds another epoch and stores nothing, however long its process slept.
 
 mod journal;
+mod keys;
 mod lease;
 mod open;
 mod statements;
 
+pub use keys::change_beside as change_keys_beside;
 pub use open::{Address, open, open_read_only, schema_versions};

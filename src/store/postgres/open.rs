@@ -69,11 +69,11 @@ impl Address {
         Ok(c)
     }
 
-    fn io(&self, why: &dyn std::fmt::Display) -> OpenError {
+    pub(super) fn io(&self, why: &dyn std::fmt::Display) -> OpenError {
         OpenError::Io { path: self.shown.clone(), why: one_line(why) }
     }
 
-    fn first(&self) -> Result<PgConnection, OpenError> {
+    pub(super) fn first(&self) -> Result<PgConnection, OpenError> {
         self.connect().map_err(|error| {
             let why = one_line(&error);
             // What only a person can put right is said at once; a server that is away may come.
@@ -109,6 +109,7 @@ pub fn open(address: Address, readers: usize) -> Result<Store, OpenError> {
     make_secret(&mut c).map_err(|e| address.io(&e))?;
     let queries = queries(&address, readers)?;
     Ok(Store {
+        api_keys: queries.keys().map_err(|e| address.io(&e))?,
         queues: queries.queues().map_err(|e| address.io(&e))?,
         secret: queries.secret().map_err(|e| address.io(&e))?,
         queries,
@@ -188,7 +189,7 @@ fn check_ours(address: &Address, c: &mut PgConnection) -> Result<bool, OpenError
         (SELECT count(*) FROM unnest(ARRAY['workflows', 'state_counts', 'owner']) n
          WHERE to_regclass(n) IS NOT NULL) AS marks,
         (SELECT count(*) FROM unnest(ARRAY['workflows', 'transitions', 'payments', 'state_counts', 'answers', 'owner',
-         'orders', 'shipments', 'events']) n WHERE to_regclass(n) IS NOT NULL) AS names,
+         'api_keys', 'audit', 'orders', 'shipments', 'events']) n WHERE to_regclass(n) IS NOT NULL) AS names,
         to_regclass('__diesel_schema_migrations') IS NOT NULL AS migrations";
     let away = |e| unreachable(address, &e);
     let found = diesel::sql_query(found).get_result::<Found>(c).map_err(away)?;

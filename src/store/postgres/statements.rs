@@ -5,17 +5,19 @@ use std::collections::BTreeMap;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text};
 
+use crate::access::Owner;
 use crate::kernel::Transition;
 use crate::model::WorkflowId;
-use crate::store::StoredAnswer;
+use crate::store::sql::AuditRow;
+use crate::store::{AuditEntry, StoredAnswer};
 
 fn column<'a, T>(all: &[&'a Transition], of: impl Fn(&'a Transition) -> T) -> Vec<T> {
     all.iter().map(|t| of(t)).collect()
 }
 
 const BORN: &str = "INSERT INTO workflows (key, id, root, parent, kind, run_id, state, seq, wake_at, attempts,
-        retrying, paused, last_error, created_at, updated_at, ended_at, snapshot, epoch)
-    SELECT *, $18 FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+        retrying, paused, last_error, created_at, updated_at, ended_at, snapshot, owner, epoch)
+    SELECT *, $19 FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
 
 const CHANGED: &str = "UPDATE workflows w SET state = u.state, seq = u.seq, wake_at = u.wake_at, attempts = u.attempts,
         retrying = u.retrying, paused = u.paused, last_error = u.last_error, updated_at = u.updated_at,
@@ -25,11 +27,12 @@ const CHANGED: &str = "UPDATE workflows w SET state = u.state, seq = u.seq, wake
     WHERE w.key = u.key";
 
 /// Writes the row of each instance, new or not. A batch holds one transition of an instance at most: an actor waits
-/// for its last commit before it makes another.
-pub fn workflows(c: &mut PgConnection, all: &[&Transition], epoch: i64) -> QueryResult<()> {
+/// for its last commit before it makes another. `owners`, one for each transition, are kept of those that are new.
+pub fn workflows(c: &mut PgConnection, all: &[&Transition], owners: &[Option<&Owner>], epoch: i64) -> QueryResult<()> {
     let (born, changed): (Vec<&Transition>, Vec<&Transition>) = all.iter().partition(|t| t.is_new);
     if !born.is_empty() {
-        insert(c, &born, epoch)?;
+        let owners = all.iter().zip(owners).filter(|(t, _)| t.is_new).map(|(_, owner)| *owner).collect::<Vec<_>>();
+        insert(c, &born, &owners, epoch)?;
     }
     if changed.is_empty() {
         return Ok(());
@@ -52,7 +55,7 @@ pub fn workflows(c: &mut PgConnection, all: &[&Transition], epoch: i64) -> Query
     if rows == changed.len() { Ok(()) } else { Err(diesel::result::Error::NotFound) }
 }
 
-fn insert(c: &mut PgConnection, all: &[&Transition], epoch: i64) -> QueryResult<()> {
+fn insert(c: &mut PgConnection, all: &[&Transition], owners: &[Option<&Owner>], epoch: i64) -> QueryResult<()> {
     diesel::sql_query(BORN)
         .bind::<Array<BigInt>, _>(column(all, |t| t.key.0))
         .bind::<Array<Text>, _>(column(all, |t| t.id.as_str()))
@@ -71,6 +74,9 @@ fn insert(c: &mut PgConnection, all: &[&Transition], epoch: i64) -> QueryResult<
         .bind::<Array<BigInt>, _>(column(all, |t| t.at.0))
         .bind::<Array<Nullable<BigInt>>, _>(column(all, |t| t.ended_at.map(|at| at.0)))
         .bind::<Array<Text>, _>(column(all, |t| t.snapshot.as_str()))
+        .bind::<Array<Nullable<Text>>, _>(
+            owners.iter().map(|owner| owner.map(AsRef::as_ref)).collect::<Vec<Option<&str>>>(),
+        )
         .bind::<BigInt, _>(epoch)
         .execute(c)
         .map(|_| ())
@@ -143,6 +149,28 @@ pub fn answers(c: &mut PgConnection, kept: &[&StoredAnswer]) -> QueryResult<()> 
         .bind::<Array<Text>, _>(kept.iter().map(|a| a.fingerprint.as_str()).collect::<Vec<_>>())
         .bind::<Array<Text>, _>(kept.iter().map(|a| a.outcome.as_str()).collect::<Vec<_>>())
         .bind::<Array<BigInt>, _>(kept.iter().map(|a| a.at.0).collect::<Vec<_>>())
+        .execute(c)
+        .map(|_| ())
+}
+
+/// Appends to the audit.
+pub fn audit(c: &mut PgConnection, entries: &[&AuditEntry]) -> QueryResult<()> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<AuditRow<'_>> = entries.iter().map(|entry| AuditRow::of(entry)).collect();
+    let statement = "INSERT INTO audit (at, method, route, order_id, key_id, key_name, status, reason, remote)
+        SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    diesel::sql_query(statement)
+        .bind::<Array<BigInt>, _>(rows.iter().map(|row| row.at).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(rows.iter().map(|row| row.method).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(rows.iter().map(|row| row.route).collect::<Vec<_>>())
+        .bind::<Array<Nullable<Text>>, _>(rows.iter().map(|row| row.order_id).collect::<Vec<_>>())
+        .bind::<Array<Nullable<Text>>, _>(rows.iter().map(|row| row.key_id).collect::<Vec<_>>())
+        .bind::<Array<Nullable<Text>>, _>(rows.iter().map(|row| row.key_name).collect::<Vec<_>>())
+        .bind::<Array<Integer>, _>(rows.iter().map(|row| row.status).collect::<Vec<_>>())
+        .bind::<Array<Nullable<Text>>, _>(rows.iter().map(|row| row.reason).collect::<Vec<_>>())
+        .bind::<Array<Nullable<Text>>, _>(rows.iter().map(|row| row.remote.as_deref()).collect::<Vec<_>>())
         .execute(c)
         .map(|_| ())
 }

@@ -31,6 +31,9 @@ pub fn events(c: &mut Any, of: &EventsOf, after: u64, transitions_max: usize) ->
         .limit(limit.saturating_add(1))
         .select((transitions::id, transitions::seq, transitions::at, transitions::facts, workflows::id))
         .into_boxed();
+    if let EventsOf::Owner(owner) = of {
+        query = query.filter(workflows::owner.eq(owner.as_ref()));
+    }
     if let EventsOf::Instance(id) | EventsOf::Family(id) = of {
         let Some(key) = key(c, id)? else { return Ok(Vec::new()) };
         query = match of {

@@ -106,6 +106,9 @@ pub fn of_kinds(c: &mut Any, filter: &KindFilter) -> Result<KindPage, StoreError
         if !filter.states.is_empty() {
             query = query.filter(state.eq_any(&filter.states));
         }
+        if let Some(owner) = &filter.owner {
+            query = query.filter(workflows::owner.eq(owner.as_ref()));
+        }
         if let Some(before) = filter.before {
             query = query.filter(key.lt(before.0));
         }
@@ -148,6 +151,9 @@ fn narrow<'a>(mut query: Boxed<'a>, filter: &'a OrderFilter, words: &Words) -> B
     if let Some(kind) = &filter.error {
         let own = sql::<Bool>("(workflows.last_error = ").bind::<Text, _>(kind).sql(" OR ").sql(CHILD);
         query = query.filter(own.sql("c.last_error = ").bind::<Text, _>(kind).sql("))"));
+    }
+    if let Some(owner) = &filter.owner {
+        query = query.filter(workflows::owner.eq(owner.as_ref()));
     }
     for (name, value) in &filter.metadata {
         let holds = sql::<Bool>(words.metadata).bind::<Text, _>(name);

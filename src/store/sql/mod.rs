@@ -2,6 +2,7 @@
 //!
 //! Here are the few places where their SQL differs in reading; writing is each database's own affair.
 
+mod access;
 mod connection;
 mod error;
 mod events;
@@ -10,6 +11,7 @@ mod list;
 mod queries;
 pub mod schema;
 
+pub use access::{AuditRow, KeyRow};
 pub use connection::{Any, Connect, pool};
 pub use error::classify;
 pub use kept::make_secret;

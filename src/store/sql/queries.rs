@@ -12,12 +12,13 @@ use super::error::classify;
 use super::schema::{
     AnswerRead, PaymentRead, WorkflowRead, answers, payments, results, state_counts, transitions, workflows,
 };
-use super::{events, kept, list};
+use super::{access, events, kept, list};
+use crate::access::{Key as ApiKey, Owner};
 use crate::kernel::FactRecord;
 use crate::model::{Key, ResultRow, Timestamp, WorkflowId};
 use crate::store::{
-    Due, EventsOf, KindFilter, KindPage, OrderFilter, Page, Queries, QueueLoad, StoreError, StoredAnswer, StoredEvent,
-    StoredFact, StoredPayment, StoredQueue, StoredWorkflow,
+    AuditFilter, Due, EventsOf, KindFilter, KindPage, OrderFilter, Page, Queries, QueueLoad, StoreError, StoredAnswer,
+    StoredAudit, StoredEvent, StoredFact, StoredPayment, StoredQueue, StoredWorkflow,
 };
 
 pub struct SqlQueries {
@@ -136,6 +137,26 @@ impl Queries for SqlQueries {
             stats.entry(kind).or_default().insert(state, n);
         }
         Ok(stats)
+    }
+
+    fn stats_of(&self, owner: &str) -> Result<BTreeMap<String, BTreeMap<String, i64>>, StoreError> {
+        self.with(|c| access::stats_of(c, owner))
+    }
+
+    fn owner(&self, id: &WorkflowId) -> Result<Option<Option<Owner>>, StoreError> {
+        self.with(|c| access::owner(c, id))
+    }
+
+    fn keys(&self) -> Result<Vec<ApiKey>, StoreError> {
+        self.with(access::keys)
+    }
+
+    fn key_counts(&self) -> Result<(i64, i64), StoreError> {
+        self.with(access::key_counts)
+    }
+
+    fn audit(&self, filter: &AuditFilter) -> Result<Vec<StoredAudit>, StoreError> {
+        self.with(|c| access::audit(c, filter))
     }
 
     fn due(&self, after: (Timestamp, Key), until: Timestamp, limit: usize) -> Result<Vec<Due>, StoreError> {

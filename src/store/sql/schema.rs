@@ -12,6 +12,7 @@ diesel::table! {
         id -> Text,
         root -> BigInt,
         parent -> Nullable<Text>,
+        owner -> Nullable<Text>,
         kind -> Text,
         run_id -> Text,
         state -> Text,
@@ -69,6 +70,33 @@ diesel::table! {
 }
 
 diesel::table! {
+    api_keys (id) {
+        id -> Text,
+        name -> Text,
+        hash -> Text,
+        scopes -> Text,
+        owner -> Nullable<Text>,
+        created_at -> BigInt,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    audit (id) {
+        id -> BigInt,
+        at -> BigInt,
+        method -> Text,
+        route -> Text,
+        order_id -> Nullable<Text>,
+        key_id -> Nullable<Text>,
+        key_name -> Nullable<Text>,
+        status -> Integer,
+        reason -> Nullable<Text>,
+        remote -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
     owner (id) {
         id -> Integer,
         epoch -> BigInt,
@@ -108,6 +136,7 @@ pub struct WorkflowRow<'a> {
     id: &'a str,
     root: i64,
     parent: Option<&'a str>,
+    owner: Option<&'a str>,
     kind: &'a str,
     run_id: String,
     state: &'a str,
@@ -125,12 +154,14 @@ pub struct WorkflowRow<'a> {
 }
 
 impl<'a> WorkflowRow<'a> {
-    pub fn of(t: &'a Transition, epoch: i64) -> Self {
+    /// `owner`: kept only where the row is new.
+    pub fn of(t: &'a Transition, owner: Option<&'a str>, epoch: i64) -> Self {
         Self {
             key: t.key.0,
             id: t.id.as_str(),
             root: t.root.0,
             parent: t.parent.as_ref().map(WorkflowId::as_str),
+            owner,
             kind: t.kind,
             run_id: t.run_id.to_string(),
             state: t.state,
@@ -221,6 +252,7 @@ pub struct WorkflowRead {
     id: String,
     pub root: i64,
     parent: Option<String>,
+    owner: Option<String>,
     kind: String,
     run_id: String,
     state: String,
@@ -241,6 +273,7 @@ impl TryFrom<WorkflowRead> for StoredWorkflow {
             root: Key(row.root),
             id: WorkflowId::new(row.id),
             parent: row.parent.map(WorkflowId::new),
+            owner: row.owner.map(Into::into),
             kind: row.kind,
             run_id: RunId(run_id),
             state: row.state,

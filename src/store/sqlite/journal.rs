@@ -5,18 +5,20 @@ use std::path::PathBuf;
 use diesel::prelude::*;
 use diesel::upsert::excluded;
 
+use super::keys;
 use super::open::writer_connection;
+use crate::access::KeyChange;
 use crate::kernel::Transition;
 use crate::model::Timestamp;
 use crate::store::batch::{Asked, Taken, gains, stored};
-use crate::store::sql::classify;
 use crate::store::sql::schema::{
-    AnswerRow, PaymentRowNew, ResultRowNew, TransitionRow, WorkflowRow, answers, owner, payments, results, transitions,
-    workflows,
+    AnswerRow, PaymentRowNew, ResultRowNew, TransitionRow, WorkflowRow, answers, audit, owner, payments, results,
+    transitions, workflows,
 };
-use crate::store::{Journal, StoreError, StoredQueue, Unit, Verdict};
+use crate::store::sql::{AuditRow, classify};
+use crate::store::{AuditEntry, Journal, StoreError, StoredQueue, Unit, Verdict};
 
-/// Rows in one statement; 18 binds a row stay well below SQLite's 32,766.
+/// Rows in one statement; 19 binds a row stay well below SQLite's 32,766.
 const ROWS_MAX: usize = 1_000;
 
 pub struct SqliteJournal {
@@ -79,6 +81,17 @@ impl Journal for SqliteJournal {
         removed
     }
 
+    fn change_keys(&mut self, change: &KeyChange, entry: Option<&AuditEntry>) -> Result<bool, StoreError> {
+        let epoch = self.epoch;
+        let connection = self.connection()?;
+        let changed = connection.immediate_transaction(|c| {
+            still_ours(c, epoch)?;
+            keys::change(c, change, entry)
+        });
+        self.forget_broken(&changed);
+        changed
+    }
+
     fn last_event(&self) -> u64 {
         u64::try_from(self.next_fact - 1).unwrap_or(0)
     }
@@ -117,7 +130,8 @@ fn still_ours(c: &mut SqliteConnection, epoch: i64) -> Result<(), StoreError> {
 fn write(c: &mut SqliteConnection, units: &[Unit], epoch: i64, mut next_fact: i64) -> QueryResult<(Vec<Verdict>, i64)> {
     let verdicts = look_up(c, units)?.judge(units);
     let all: Vec<&Transition> = stored(units, &verdicts).flat_map(|unit| &unit.transitions).collect();
-    let rows: Vec<_> = all.iter().map(|t| WorkflowRow::of(t, epoch)).collect();
+    let owned = stored(units, &verdicts).flat_map(|unit| unit.transitions.iter().map(|t| (t, unit.owner.as_deref())));
+    let rows: Vec<_> = owned.map(|(t, owner)| WorkflowRow::of(t, owner, epoch)).collect();
     let facts: Vec<_> = all
         .iter()
         .map(|t| {
@@ -173,6 +187,10 @@ fn write(c: &mut SqliteConnection, units: &[Unit], epoch: i64, mut next_fact: i6
     }
     for rows in kept.chunks(ROWS_MAX) {
         diesel::insert_into(answers::table).values(rows).execute(c)?;
+    }
+    let entries: Vec<_> = stored(units, &verdicts).filter_map(|unit| unit.audit.as_deref()).map(AuditRow::of).collect();
+    for rows in entries.chunks(ROWS_MAX) {
+        diesel::insert_into(audit::table).values(rows).execute(c)?;
     }
     count(c, &all)?;
     Ok((verdicts, next_fact))

@@ -4,7 +4,9 @@
 
 mod backup;
 mod journal;
+mod keys;
 mod open;
 
 pub use backup::backup;
+pub use keys::change_beside as change_keys_beside;
 pub use open::{open, open_read_only, schema_versions};

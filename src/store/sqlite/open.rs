@@ -62,6 +62,7 @@ pub fn open(path: &Path, readers: usize) -> Result<Store, OpenError> {
     make_secret(&mut writer).map_err(|e| io(&e))?;
     let queries = queries(path, readers).map_err(|why| OpenError::Io { path: shown.clone(), why })?;
     Ok(Store {
+        api_keys: queries.keys().map_err(|e| io(&e))?,
         queues: queries.queues().map_err(|e| io(&e))?,
         secret: queries.secret().map_err(|e| io(&e))?,
         queries,
