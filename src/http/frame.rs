@@ -76,6 +76,25 @@ fn looks(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
+/// A frame without keys, audit and metrics, for a server that is not ours to guard: a panic is a 500, an error a problem.
+pub fn plain(resource: Resource) -> impl HttpServiceFactory {
+    resource.wrap_fn(move |req, service| {
+        let uri = req.uri().clone();
+        if !looks(req.method()) && is_cross_origin(req.headers()) {
+            let refused = Problem { instance: Some(uri.path().into()), close: true, ..Problem::cross_origin() };
+            return Either::Left(ready(Err(refused.into())));
+        }
+        let call = AssertUnwindSafe(service.call(req)).catch_unwind();
+        Either::Right(async move {
+            call.await.map(|outcome| outcome.map(finished)).unwrap_or_else(|_panic| {
+                tracing::error!(path = uri.path(), "a handler panicked");
+                let instance = Some(uri.path().into());
+                Err(Problem { instance, close: true, ..Problem::internal() }.into())
+            })
+        })
+    })
+}
+
 /// Puts a resource into its frame.
 pub fn framed(resource: Resource, meter: Meter) -> impl HttpServiceFactory {
     let meter = Rc::new(meter);

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use actix_web::dev::{HttpServiceFactory, Server};
 use actix_web::guard::{Any, Get, Head};
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, Route};
 
 use super::record::Kind;
 use super::world::World;
 use super::{SandboxError, SandboxOptions, control, gateway, portal};
-use crate::http::frame::{Meter, framed};
+use crate::http::frame::plain;
 use crate::http::problem::Problem;
 
 const WORKERS_MAX: usize = 4;
@@ -94,7 +94,7 @@ fn at<const N: usize>(path: &'static str, allow: &'static str, routes: [Route; N
         Err::<HttpResponse, _>(Problem { allow: Some(allow), ..problem })
     };
     let resource = routes.into_iter().fold(web::resource(path), actix_web::Resource::route);
-    framed(resource.default_service(web::to(not_allowed)), Meter::new(path, Method::POST))
+    plain(resource.default_service(web::to(not_allowed)))
 }
 
 async fn not_found(req: HttpRequest) -> HttpResponse {
