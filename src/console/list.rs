@@ -50,7 +50,7 @@ async fn listing(req: &HttpRequest, site: &Site) -> Result<HttpResponse, Problem
 }
 
 /// The parameters that say something: a form sends its empty fields, too.
-fn given(raw: &str) -> String {
+pub fn given(raw: &str) -> String {
     let said = raw.split('&').filter(|pair| pair.split_once('=').is_some_and(|(_, value)| !value.is_empty()));
     said.collect::<Vec<_>>().join("&")
 }
@@ -93,11 +93,16 @@ impl Place {
 
     /// This list with one parameter changed (`None`: gone), from its first page.
     pub fn link(&self, name: &str, value: Option<&str>) -> String {
-        let mut pairs = self.without(&[name, "cursor"]);
-        pairs.extend(value.map(|value| (name, value)));
-        let pairs: Vec<String> = pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
-        if pairs.is_empty() { "/".to_owned() } else { format!("/?{}", pairs.join("&")) }
+        link_to("/", &self.params, name, value)
     }
+}
+
+/// A list at `path` with one of its parameters changed (`None`: gone), from its first page.
+pub fn link_to(path: &str, params: &str, name: &str, value: Option<&str>) -> String {
+    let stays = |pair: &&str| pair.split_once('=').is_some_and(|(known, _)| known != name && known != "cursor");
+    let mut pairs: Vec<String> = params.split('&').filter(stays).map(str::to_owned).collect();
+    pairs.extend(value.map(|value| format!("{name}={value}")));
+    if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }
 }
 
 #[cfg(test)]

@@ -23,18 +23,23 @@ mod needs;
 mod order;
 mod order_view;
 mod overview;
+mod queues;
+mod queues_view;
 mod reply;
 mod samples;
 mod span;
 mod timeline;
 mod words;
+mod work;
+mod work_doc;
+mod work_view;
 
 pub use list::page as front;
 pub use samples::Console;
 
 use actix_web::web::ServiceConfig;
 
-use crate::http::routes::{get, post};
+use crate::http::routes::{both, get, post};
 
 /// The console's own routes; its front page is what a browser gets at `/`.
 pub fn configure(cfg: &mut ServiceConfig) {
@@ -44,6 +49,11 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(get("/console/needs", needs::page))
         .service(get("/console/overview", overview::page))
         .service(get("/console/engine", engine::page))
+        .service(get("/console/work", work::page))
+        .service(get("/console/work/{task_id}", work::one))
+        .service(post("/console/work/{task_id}/cancel", &[], work::cancel))
+        .service(get("/console/queues", queues::page))
+        .service(both("/console/queues/{queue}", queues::one, queues::change))
         .service(post("/console/batch", &[], batch::batch))
         .service(get("/console/orders/{order_id}", order::page))
         .service(post("/console/orders/{order_id}/{action}", &[], actions::act));

@@ -128,7 +128,7 @@ where
 }
 
 /// A route that is read and written to.
-fn both<F, A, G, B>(path: &'static str, read: F, write: G) -> impl HttpServiceFactory
+pub(crate) fn both<F, A, G, B>(path: &'static str, read: F, write: G) -> impl HttpServiceFactory
 where
     F: Handler<A>,
     A: FromRequest + 'static,
