@@ -8,7 +8,10 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::doc::Doc;
 use super::layout::Shell;
+use super::recovered::notice;
 use super::{list_view, reply};
+use maud::html;
+
 use crate::http::Site;
 use crate::http::orders::STATES;
 use crate::http::orders::list::{filter, write_cursor};
@@ -25,6 +28,8 @@ pub struct Listing {
     pub orders: Vec<Doc>,
     /// The cursor of the next page.
     pub next: Option<String>,
+    /// Only so many were sorted, the newest that fit.
+    pub sorted_within: Option<usize>,
     /// How many orders there are in each state.
     pub counts: BTreeMap<String, i64>,
     pub now: Timestamp,
@@ -40,10 +45,10 @@ async fn listing(req: &HttpRequest, site: &Site) -> Result<HttpResponse, Problem
     // Before anything is read: what happens later comes by the stream.
     let after = *engine.last_event().borrow();
     let raw = given(req.query_string());
-    let filter = filter(Query::read(&raw))?;
+    let filter = OrderFilter { bounded: true, ..filter(Query::read(&raw))? };
     let place = Place { filter: filter.clone(), params: raw };
     let listing = read(site, &engine, filter).await?;
-    let main = list_view::list(&place, &listing);
+    let main = html! { (notice(&engine)) (list_view::list(&place, &listing)) };
     let stream = Some(format!("/console/live?after={after}"));
     let shell = Shell { title: "Orders", section: "/", stream, after, every_s: 0 };
     Ok(reply::page(StatusCode::OK, shell.render(&main)))
@@ -65,10 +70,10 @@ pub async fn read(site: &Site, engine: &Engine, filter: OrderFilter) -> Result<L
         let page = if any { queries.orders(&filter)? } else { crate::store::Page::default() };
         let orders: Result<Vec<Doc>, EngineError> =
             page.orders.iter().map(|family| Doc::read(reader.document(family)?.get())).collect();
-        Ok((orders, page.next, counts))
+        Ok((orders, page.next, page.sorted_within, counts))
     });
-    let (orders, next, counts) = by(site.deadline(), read).await?;
-    Ok(Listing { orders: orders?, next: next.as_ref().map(write_cursor), counts, now: engine.now() })
+    let (orders, next, sorted_within, counts) = by(site.deadline(), read).await?;
+    Ok(Listing { orders: orders?, next: next.as_ref().map(write_cursor), sorted_within, counts, now: engine.now() })
 }
 
 /// How many orders there are, by state; every state is there.

@@ -11,6 +11,7 @@ use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{sleep, timeout};
 
+use super::recovered::{is_news, sentence};
 use crate::http::Site;
 use crate::http::events::{HEARTBEAT, last_event_id, opening, stream_head};
 use crate::http::problem::Problem;
@@ -69,7 +70,12 @@ pub async fn ticks(req: HttpRequest, site: Data<Site>) -> Result<HttpResponse, P
 /// Which life of the server this is, and what it found when it began: for the page that comes back after a crash.
 pub async fn boot(site: Data<Site>) -> Result<HttpResponse, Problem> {
     let boot = by(site.deadline(), async { Ok(site.console.boot().await) }).await?;
-    let body = json!({ "boot": boot.id, "since": boot.since, "recovered": boot.open, "event": boot.event });
+    let engine = site.engine()?;
+    let recovery = engine.recovery();
+    let body = json!({
+        "boot": boot.id, "since": boot.since, "recovered": boot.open, "event": boot.event,
+        "after_crash": recovery.after_crash, "news": is_news(&recovery, engine.now()), "told": sentence(&recovery),
+    });
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CACHE_CONTROL, "no-store"));
     Ok(response.content_type("application/json").body(body.to_string()))

@@ -25,6 +25,7 @@ mod order_view;
 mod overview;
 mod queues;
 mod queues_view;
+mod recovered;
 mod reply;
 mod samples;
 mod span;

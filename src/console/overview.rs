@@ -11,6 +11,7 @@ use super::layout::Shell;
 use super::list::{Listing, read};
 use super::list_view::grouped;
 use super::needs::of_state;
+use super::recovered::notice;
 use super::samples::{ENDS, Sample};
 use super::span::{since, span};
 use super::{reply, words};
@@ -35,6 +36,7 @@ async fn overview(site: &Site) -> Result<HttpResponse, Problem> {
     let reviews = of_state(site, "in_review", false, 50).await?;
     let samples = site.console.coarse();
     let main = html! {
+        (notice(&site.engine()?))
         div.head { h1 { "Overview" } }
         (tiles(&latest))
         (oldest_review(&reviews))

@@ -100,7 +100,7 @@ impl Console {
                 let sample = Sample { at: engine.now(), counts, event, metrics };
                 if self.boot.get().is_none() {
                     // Nobody else sets it.
-                    let _set = self.boot.set(began(&sample));
+                    let _set = self.boot.set(began(&engine, &sample));
                 }
                 if n.is_multiple_of(COARSE_EVERY) {
                     push(&self.coarse, sample.clone(), COARSE_MAX);
@@ -113,10 +113,9 @@ impl Console {
     }
 }
 
-fn began(first: &Sample) -> Boot {
-    let ended: i64 = ENDS.iter().map(|state| first.count(state)).sum();
-    let open = first.counts.values().sum::<i64>() - ended;
-    Boot { id: uuid::Uuid::now_v7().to_string(), since: first.at, open, event: first.event }
+fn began(engine: &Engine, first: &Sample) -> Boot {
+    let found = engine.recovery();
+    Boot { id: uuid::Uuid::now_v7().to_string(), since: found.began, open: found.orders, event: first.event }
 }
 
 fn copy(ring: &Mutex<VecDeque<Sample>>) -> Vec<Sample> {

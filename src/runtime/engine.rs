@@ -76,7 +76,7 @@ impl Engine {
         activities: Activities,
         store: Store,
     ) -> Result<Self, StartError> {
-        let Store { journal, queries, queues, secret, next_key, ownership, fence } = store;
+        let Store { journal, queries, queues, secret, next_key, ownership, fence, after_crash } = store;
         // Every live actor has at most one unit on its way.
         let (committed, last_event) = watch::channel(journal.last_event());
         let (door, inbox) = journal::queue(options.live_max + options.batch_max);
@@ -84,6 +84,7 @@ impl Engine {
             readers: Readers::start(queries, options.readers)?,
             journal: door,
             ids: Ids::starting_at(next_key),
+            recovery: super::recovery::Counts::new(after_crash, Clock::wall()),
             clock: Clock::default(),
             live: AtomicUsize::new(0),
             running: AtomicUsize::new(0),

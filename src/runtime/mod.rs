@@ -21,6 +21,7 @@ mod pool;
 mod queue;
 mod queues;
 mod readers;
+mod recovery;
 mod shard;
 mod shared;
 mod timers;
@@ -33,6 +34,7 @@ pub use meters::{CommitNow, JournalNow};
 pub use metrics::describe as describe_metrics;
 pub use options::Options;
 pub use queue::{CONCURRENCY_MAX, HeldLease, QueueChange, QueueOptions, QueueView, RateLimit};
+pub use recovery::Recovery;
 pub use queues::{Beaten, LeasedCall, PollRequest, Report, WAIT_MS_MAX};
 
 use crate::kernel::{Family, Member, Registry, RestoreError};

@@ -298,10 +298,13 @@ fn lists_page_without_loss_or_repetition(mut store: Store) {
     let maker = Maker::new(store.next_key);
     let units: Vec<Unit> = (0..23).map(|n| maker.start(&format!("o-{n:02}"), &format!("p-{n}")).1).collect();
     store.journal.append(&units).unwrap();
-    for field in [SortField::CreatedAt, SortField::UpdatedAt, SortField::OrderId, SortField::State] {
+    let indexed = [SortField::CreatedAt, SortField::UpdatedAt, SortField::OrderId, SortField::State];
+    let windowed = [SortField::Amount, SortField::Attempts, SortField::Address, SortField::UpdatedAt, SortField::State];
+    let sorts = indexed.map(|field| (field, false)).into_iter().chain(windowed.map(|field| (field, true)));
+    for (field, bounded) in sorts {
         for descending in [true, false] {
             let sort = Sort { field, descending };
-            let mut filter = OrderFilter { sort, limit: 5, ..OrderFilter::default() };
+            let mut filter = OrderFilter { sort, bounded, limit: 5, ..OrderFilter::default() };
             let mut seen: Vec<WorkflowId> = Vec::new();
             loop {
                 let page = store.queries.orders(&filter).unwrap();

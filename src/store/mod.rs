@@ -18,7 +18,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use fence::Fence;
-pub use filter::{Cursor, KindFilter, KindPage, OrderFilter, Page, Sort, SortField};
+pub use filter::{Cursor, KindFilter, KindPage, OrderFilter, Page, SORTED_MAX, Sort, SortField};
 pub use sql::Any;
 pub use sqlite::backup;
 pub use version::SchemaVersions;
@@ -312,6 +312,8 @@ pub struct Store {
     pub queues: Vec<StoredQueue>,
     /// A text that only this database knows, to sign with; it stays the same as long as the database is there.
     pub secret: String,
+    /// Whether the owner before did not give it back: it was killed, or its machine went down.
+    pub after_crash: bool,
     /// The first key that is free.
     pub next_key: Key,
     /// Keeps the database ours; released when dropped.

@@ -48,7 +48,7 @@ export const live = (refresh, span) => {
       if (known && boot.boot !== known) {
         // What this page has seen was durable: a server that knows less stands on another database.
         if (boot.event < seen) return location.reload();
-        told = `The server was restarted and is back after ${away}. It took over ${boot.recovered} open orders; nothing is missing.`;
+        told = `${boot.told} It was away for ${away}.`;
       }
       known = boot.boot;
     } catch {
@@ -58,14 +58,22 @@ export const live = (refresh, span) => {
     update();
   };
   let known = null;
-  fetch("/console/boot", { cache: "no-store" }).then((r) => r.json()).then((boot) => (known ??= boot.boot), () => {});
+  // What was recovered is news for a while, on whatever page one comes to first.
+  const first = (boot) => {
+    known ??= boot.boot;
+    if (boot.news && sessionStorage.getItem("told") !== boot.boot) say(boot.told, false);
+  };
+  fetch("/console/boot", { cache: "no-store" }).then((r) => r.json()).then(first, () => {});
 
   const say = (words, lost) => {
     banner.classList.toggle("lost", lost);
     banner.replaceChildren(Object.assign(document.createElement("span"), { textContent: words }));
     if (lost) return;
     const close = Object.assign(document.createElement("button"), { textContent: "Dismiss", className: "quiet" });
-    close.addEventListener("click", () => banner.replaceChildren());
+    close.addEventListener("click", () => {
+      if (known) sessionStorage.setItem("told", known);
+      banner.replaceChildren();
+    });
     banner.append(close);
   };
 

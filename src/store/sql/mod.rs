@@ -9,6 +9,7 @@ mod kept;
 mod list;
 mod queries;
 pub mod schema;
+mod window;
 
 pub use connection::{Any, Connect, pool};
 pub use error::classify;
