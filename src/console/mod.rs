@@ -8,6 +8,7 @@
 mod actions;
 mod assets;
 mod batch;
+mod batch_run;
 mod charts;
 mod diff;
 mod doc;
@@ -15,6 +16,7 @@ mod engine;
 mod facts;
 mod form;
 mod history;
+mod latency;
 mod layout;
 mod list;
 mod list_view;
@@ -56,6 +58,7 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(get("/console/queues", queues::page))
         .service(both("/console/queues/{queue}", queues::one, queues::change))
         .service(post("/console/batch", &[], batch::batch))
+        .service(get("/console/batch/{batch}", batch_run::page))
         .service(get("/console/orders/{order_id}", order::page))
         .service(post("/console/orders/{order_id}/{action}", &[], actions::act));
 }

@@ -196,7 +196,10 @@ mod tests {
              2 run."
         );
         assert!(say("concurrency=0").starts_with("Nothing is done here any more: only outside workers take from it."));
-        assert_eq!(say("concurrency=10"), "At most 10 calls run at once instead of 8. 7 of the 12 that wait may start.");
+        assert_eq!(
+            say("concurrency=10"),
+            "At most 10 calls run at once instead of 8. 7 of the 12 that wait may start."
+        );
         assert_eq!(
             say("per_second=2"),
             "At most 2 calls start a second, and after a rest 2 at once. The 12 that wait need at least 5.0 s."

@@ -13,7 +13,8 @@ use crate::runtime::{HeldLease, QueueChange, QueueView, RateLimit};
 /// The page of a queue. Its name is anything.
 pub fn path(name: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    let coded = name.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") });
+    let coded =
+        name.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") });
     format!("/console/queues/{}", coded.collect::<String>())
 }
 

@@ -29,7 +29,10 @@ pub fn sentence(recovery: &Recovery) -> String {
         let calls = i64::try_from(recovery.calls).unwrap_or(i64::MAX);
         said += &match calls {
             0 => "; no call was without its result".to_owned(),
-            n => format!("; {} handed out again, each under its key", of(n, "call without a result was", "calls without a result were")),
+            n => format!(
+                "; {} handed out again, each under its key",
+                of(n, "call without a result was", "calls without a result were")
+            ),
         };
     }
     said + "."

@@ -67,9 +67,8 @@ async fn listing(req: &HttpRequest, site: &Site) -> Result<HttpResponse, Problem
     let mut query = Query::read(&params);
     let mut all = vec![job::KIND];
     all.extend(site.options.tasks.iter().map(|entry| entry.name));
-    let chosen = query.take_as("type", "must be job or a type of task", |name| {
-        all.iter().copied().find(|known| *known == name)
-    });
+    let chosen =
+        query.take_as("type", "must be job or a type of task", |name| all.iter().copied().find(|known| *known == name));
     let kinds = chosen.map_or_else(|| all.clone(), |one| vec![one]);
     let filter = seek::filter(query, kinds, &job::STATES)?;
     let (reader, wanted) = (engine.clone(), filter.clone());

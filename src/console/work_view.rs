@@ -110,7 +110,11 @@ fn progress(progress: &Progress, state: &str) -> Markup {
 
 pub fn sheet(sheet: &Sheet, notice: Option<&Notice>, from: Option<u64>) -> Markup {
     let (work, now) = (&sheet.work, sheet.now);
-    let json = if work.is_job() { format!("/workflows/{}/history", work.id) } else { format!("/api/tasks/{}/history", work.id) };
+    let json = if work.is_job() {
+        format!("/workflows/{}/history", work.id)
+    } else {
+        format!("/api/tasks/{}/history", work.id)
+    };
     html! {
         @match notice {
             Some(Notice::Done(text)) => p.notice role="status" { (text) },
@@ -151,7 +155,10 @@ fn cancel(work: &Work) -> Markup {
     let will = match (work.is_job(), work.progress.total) {
         (true, _) => "stops it; what the call under way brings is thrown away".to_owned(),
         (false, Some(total)) => {
-            format!("stops it; {} of {total} are done and stay done, nothing follows the call under way", work.progress.done)
+            format!(
+                "stops it; {} of {total} are done and stay done, nothing follows the call under way",
+                work.progress.done
+            )
         }
         (false, None) => {
             format!("stops it; the {} done stay done, nothing follows the call under way", work.progress.done)

@@ -34,8 +34,8 @@ pub use meters::{CommitNow, JournalNow};
 pub use metrics::describe as describe_metrics;
 pub use options::Options;
 pub use queue::{CONCURRENCY_MAX, HeldLease, QueueChange, QueueOptions, QueueView, RateLimit};
-pub use recovery::Recovery;
 pub use queues::{Beaten, LeasedCall, PollRequest, Report, WAIT_MS_MAX};
+pub use recovery::Recovery;
 
 use crate::kernel::{Family, Member, Registry, RestoreError};
 use crate::store::StoredWorkflow;

@@ -7,8 +7,8 @@ use diesel::sql_types::{BigInt, Bool, Integer, Text};
 use super::connection::{Any, MultiBackend};
 use super::error::classify;
 use super::queries::families_of;
-use super::window;
 use super::schema::workflows;
+use super::window;
 use crate::model::Key;
 use crate::store::{Cursor, KindFilter, KindPage, OrderFilter, Page, Sort, SortField, StoreError};
 use crate::workflows::order;
@@ -112,8 +112,7 @@ pub fn orders(c: &mut Any, filter: &OrderFilter) -> Result<Page, StoreError> {
 }
 
 /// What a list is read as before its families are.
-pub type Columns =
-    (workflows::key, workflows::created_at, workflows::updated_at, workflows::state, workflows::id);
+pub type Columns = (workflows::key, workflows::created_at, workflows::updated_at, workflows::state, workflows::id);
 
 pub fn columns() -> Columns {
     (workflows::key, workflows::created_at, workflows::updated_at, workflows::state, workflows::id)
@@ -128,7 +127,14 @@ fn recent(c: &mut Any, filter: &OrderFilter) -> Result<Option<Page>, StoreError>
     let Some(part) = filter.q.as_ref().filter(|_| newest_first) else { return Ok(None) };
     let top = match &filter.cursor {
         Some(cursor) => cursor.key.0,
-        None => workflows::table.select(diesel::dsl::max(workflows::key)).get_result::<Option<i64>>(c).map_err(classify)?.unwrap_or(0) + 1,
+        None => {
+            workflows::table
+                .select(diesel::dsl::max(workflows::key))
+                .get_result::<Option<i64>>(c)
+                .map_err(classify)?
+                .unwrap_or(0)
+                + 1
+        }
     };
     let plain = OrderFilter { q: None, cursor: None, ..filter.clone() };
     let query = narrow(workflows::table.select(columns()).into_boxed(), &plain, true);
@@ -140,7 +146,8 @@ fn recent(c: &mut Any, filter: &OrderFilter) -> Result<Option<Page>, StoreError>
         return Ok(None);
     }
     rows.truncate(filter.limit.max(1));
-    let next = rows.last().map(|(key, created)| Cursor { sort: filter.sort, value: created.to_string(), key: Key(*key) });
+    let next =
+        rows.last().map(|(key, created)| Cursor { sort: filter.sort, value: created.to_string(), key: Key(*key) });
     let keys: Vec<i64> = rows.iter().map(|row| row.0).collect();
     Ok(Some(Page { orders: families_of(c, &keys)?, next, sorted_within: None }))
 }

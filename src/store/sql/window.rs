@@ -188,5 +188,9 @@ pub fn orders(c: &mut Any, filter: &OrderFilter) -> Result<Page, StoreError> {
         key: Key(*key),
     });
     let keys: Vec<i64> = rows.iter().map(|row| row.0).collect();
-    Ok(Page { orders: families_of(c, &keys)?, next, sorted_within: (cut || behind.is_some_and(|(floor, ..)| floor > 0)).then_some(SORTED_MAX) })
+    Ok(Page {
+        orders: families_of(c, &keys)?,
+        next,
+        sorted_within: (cut || behind.is_some_and(|(floor, ..)| floor > 0)).then_some(SORTED_MAX),
+    })
 }
