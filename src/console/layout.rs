@@ -21,7 +21,7 @@ pub struct Shell<'a> {
 const SECTIONS: [(&str, &str, &str); 6] = [
     ("/", "Orders", "o"),
     ("/console/needs", "Needs me", "n"),
-    ("/console/work", "Jobs and tasks", "t"),
+    ("/console/work", "Tasks", "t"),
     ("/console/queues", "Queues", "q"),
     ("/console/overview", "Overview", "v"),
     ("/console/engine", "Engine", "e"),

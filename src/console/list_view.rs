@@ -32,6 +32,7 @@ pub fn list(place: &Place, listing: &Listing) -> Markup {
             (search(place))
         }
         (chips(place, listing))
+        (sort_by(place))
         (sorted(place, listing))
         form method="post" action="/console/batch" #batch {
             @if listing.orders.is_empty() {
@@ -47,6 +48,36 @@ pub fn list(place: &Place, listing: &Listing) -> Markup {
         }
     }
 }
+
+/// The sorts where the table has no heads: on a phone.
+fn sort_by(place: &Place) -> Markup {
+    let now =
+        place.without(&[]).into_iter().find(|(name, _)| *name == "sort").map_or("-created_at", |(_, value)| value);
+    html! {
+        form.sortby method="get" action="/" {
+            @for (name, value) in place.without(&["sort", "cursor"]) {
+                input type="hidden" name=(name) value=(decode(value).unwrap_or_default());
+            }
+            label for="sort" { "Sort" }
+            select #sort name="sort" { @for (value, name) in SORTS {
+                option value=(value) selected[value == now] { (name) }
+            } }
+            button { "Sort" }
+        }
+    }
+}
+
+const SORTS: [(&str, &str); 9] = [
+    ("-created_at", "newest first"),
+    ("created_at", "oldest first"),
+    ("-updated_at", "changed last"),
+    ("-amount", "largest amount"),
+    ("deadline", "least time left"),
+    ("-attempts", "most attempts"),
+    ("state", "by state"),
+    ("order_id", "by id"),
+    ("address", "by address"),
+];
 
 /// What a sort leaves out is said.
 fn sorted(place: &Place, listing: &Listing) -> Markup {

@@ -42,7 +42,8 @@ async fn overview(site: &Site) -> Result<HttpResponse, Problem> {
         (tiles(&latest))
         (oldest_review(&reviews))
         div.charts { (courses(&samples)) }
-        p.what { "A sample every minute, of the last day; every 5 seconds while the process is young. Kept in memory, so it begins anew with the process." }
+        p.what { "A sample every minute, of the last day; every 5 seconds while the process is young. Kept in memory, so it begins anew with the process. "
+            "Percentiles over time are estimated from the buckets of a histogram." }
         (took(&latest.orders))
     };
     let stream = Some(format!("/console/live?after={after}"));
@@ -84,9 +85,12 @@ fn courses(samples: &[Sample]) -> Markup {
         open.map(|state| Band { name: words::state(state), class: format!("st-{state}"), values: of(state) }).collect();
     let made: Vec<f64> = samples.iter().map(|s| s.metric(REFUNDS)).collect();
     let refunds: Vec<f64> = rate(&times, &made).iter().map(|n| n * 60.0).collect();
+    let all: Vec<f64> = samples.iter().map(|s| s.counts.values().sum::<i64>() as f64).collect();
+    let started: Vec<f64> = rate(&times, &all).iter().map(|n| n * 60.0).collect();
     let a_minute = |state: &str| rate(&times, &of(state)).iter().map(|n| n * 60.0).collect::<Vec<f64>>();
     html! {
         (bands("Open orders by state", &times, &open))
+        (line("Started", "a minute", later, &started))
         (line("Completed", "a minute", later, &a_minute("completed")))
         (line("Refunds", "a minute", later, &refunds))
         (took_line("Start to carrier, p50", 0.5, samples, later))

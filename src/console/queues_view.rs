@@ -138,10 +138,10 @@ fn limits(queue: &QueueView) -> Markup {
             form.limits method="post" action=(path(&queue.name)) {
                 label { "Calls at once"
                     input type="number" name="concurrency" required min="0" max="100000" step="1" value=(queue.concurrency); }
-                label { "Starts a second" small { " empty: no limit" }
+                label { "Starts a second" small { " (empty: no limit)" }
                     input type="text" inputmode="decimal" name="per_second" value=[limit.map(|limit| limit.per_second)]
                         maxlength="12" autocomplete="off"; }
-                label { "At once after a rest" small { " empty: as many as in a second" }
+                label { "At once after a rest" small { " (empty: a second's worth)" }
                     input type="number" name="burst" min="1" max="1000000" step="1" value=[limit.map(|limit| limit.burst)]; }
                 button { "Look at the change…" }
             }

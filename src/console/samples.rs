@@ -1,5 +1,5 @@
 //! What the charts show: a sample every few seconds, kept for minutes, and one a minute, kept for a day. In memory
-//! only; an idle database is not asked.
+//! only.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -104,6 +104,8 @@ impl Console {
             };
             if let Some(counts) = counts {
                 seen = event;
+                // Gauges are brought up to date by whoever reads them.
+                engine.refresh_metrics().await;
                 let text = metrics.as_ref().map(|render| render()).unwrap_or_default();
                 let (took, metrics) = (completed(&text), sums(&text));
                 let sample = Sample { at: engine.now(), counts, event, took, metrics };

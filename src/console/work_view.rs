@@ -77,7 +77,8 @@ fn row(work: &Work, now: Timestamp) -> Markup {
             td.progress { (progress(&work.progress, &work.state))
                 span.what { @match &work.error {
                     Some(error) if work.state == "failed" => span.refused { (words::failure(error)) ": " (error.message) },
-                    _ => (work.progress.message),
+                    _ if work.completed_at.is_none() => (work.progress.message),
+                    _ => {}
                 } }
             }
             td.num data-label="attempts" { (work.attempts_in_all()) }
@@ -125,7 +126,7 @@ pub fn sheet(sheet: &Sheet, notice: Option<&Notice>, from: Option<u64>) -> Marku
             p.crumbs { a href="/console/work" { "Jobs and tasks" } " / "
                 a href=(format!("/console/work?type={}", work.task_type)) { (work.task_type) } }
             h1 { (work.id) }
-            p.status { (pill(&work.state)) (progress(&work.progress, &work.state)) span.what { (work.progress.message) } }
+            p.status { (pill(&work.state)) (progress(&work.progress, &work.state)) @if work.completed_at.is_none() { span.what { (work.progress.message) } } }
             p.lead { (lead(work, now)) }
         }
         @if work.completed_at.is_none() { (cancel(work)) }
@@ -146,7 +147,7 @@ fn lead(work: &Work, now: Timestamp) -> Markup {
                 None => "Failed.",
             } }
             "stuck" => "Parked, because working on it crashed again and again. It is not lost: it can be cancelled.",
-            _ => { "It is on its way for " (since(work.created_at, now)) "." }
+            _ => { "Under way for " (since(work.created_at, now)) "." }
         }
     }
 }
