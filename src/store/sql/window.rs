@@ -34,9 +34,9 @@ pub fn takes(filter: &OrderFilter) -> bool {
     }
 }
 
-/// The clock that runs: instant of its end in ms. Only open orders that are not held have one, and they are due.
-const RUNS_SQLITE: &str = "workflows.wake_at IS NOT NULL AND workflows.ended_at IS NULL
-    AND json_extract(workflows.snapshot, '$.core.clock.limit_ms') IS NOT NULL
+/// A clock that runs. Only open orders that are not held have one; they are due, and found by the index on that.
+const RUNS_SQLITE: &str = "workflows.key IN (SELECT d.key FROM workflows d WHERE d.wake_at IS NOT NULL)
+    AND workflows.ended_at IS NULL AND json_extract(workflows.snapshot, '$.core.clock.limit_ms') IS NOT NULL
     AND json_extract(workflows.snapshot, '$.core.clock.running_since') IS NOT NULL";
 const RUNS_POSTGRES: &str = "workflows.wake_at IS NOT NULL AND workflows.ended_at IS NULL
     AND workflows.snapshot::jsonb #>> '{core,clock,limit_ms}' IS NOT NULL
