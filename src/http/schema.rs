@@ -283,6 +283,9 @@ pub struct OrderList {
     pub orders: Vec<StatusDocument>,
     /// The `cursor` of the next page; null: this was the last.
     pub next_cursor: Option<String>,
+    /// There where more orders fit than were sorted: how many, the newest.
+    #[schema(example = 5_000)]
+    pub sorted_within: Option<u32>,
 }
 
 /// Filters of a list; all given must hold.
