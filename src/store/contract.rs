@@ -326,6 +326,11 @@ fn lists_page_without_loss_or_repetition(mut store: Store) {
         metadata: vec![(key.to_owned(), value.to_owned())],
         ..OrderFilter::default()
     };
+    let retrying = |yes: bool| OrderFilter { retrying: Some(yes), ..OrderFilter::default() };
+    assert_eq!((found(retrying(true)), found(retrying(false))), (0, 23));
+    let by_deadline = Sort { field: SortField::Deadline, descending: false };
+    let listed = store.queries.orders(&OrderFilter { sort: by_deadline, limit: 50, ..OrderFilter::default() }).unwrap();
+    assert!(listed.orders.len() <= 23 && listed.sorted_within.is_none());
     assert_eq!(found(with("shop", "a\"b.c")), 23);
     assert_eq!(found(with("vip", "true")), 23);
     assert_eq!(found(with("shop", "other")), 0);
