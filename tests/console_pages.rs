@@ -237,7 +237,9 @@ fn the_list_is_sorted_by_any_column_page_by_page() {
 #[test]
 fn the_time_left_is_sorted_where_the_clock_runs() {
     let nowhere = ("ORDAIN_ACTIVITIES__PREPARE_PACKAGE__URL".to_owned(), "http://127.0.0.1:9/".to_owned());
-    let server = Server::start(&["--review-seconds", "0"], vec![nowhere]);
+    // A shipment is never given up: it is being tried again for as long as the test looks.
+    let patient = ("ORDAIN_RETRY__MAX_ATTEMPTS".to_owned(), "1000".to_owned());
+    let server = Server::start(&["--review-seconds", "0"], vec![nowhere, patient]);
     for (id, seconds) in [("late", 900), ("soon", 300), ("mid", 600)] {
         let body = json!({"amount": "1.00", "deadline_seconds": seconds});
         assert_eq!(server.post(&format!("/orders/{id}/start"), Some(&body)).status, 202);
@@ -245,7 +247,11 @@ fn the_time_left_is_sorted_where_the_clock_runs() {
     }
     assert_eq!(rows(&text(&server, "/?sort=deadline"), "o:"), ["soon", "mid", "late"]);
     assert_eq!(rows(&text(&server, "/?sort=-deadline"), "o:"), ["late", "mid", "soon"]);
-    assert_eq!(rows(&text(&server, "/?retrying=true&sort=order_id"), "o:"), ["late", "mid", "soon"]);
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while rows(&text(&server, "/?retrying=true&sort=order_id"), "o:") != ["late", "mid", "soon"] {
+        assert!(std::time::Instant::now() < until, "they are not being tried again");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
     assert!(rows(&text(&server, "/?retrying=false"), "o:").is_empty());
 }
 
