@@ -145,7 +145,8 @@ fn in_all(action: &str, judged: &[Judged]) -> Vec<String> {
             *why.entry(reason).or_default() += 1;
         }
     }
-    lines.extend(why.into_iter().map(|(why, n)| format!("{n} cannot: {why}")));
+    let they = |why: &str, n: usize| if n == 1 { why.to_owned() } else { why.replacen("it is ", "they are ", 1) };
+    lines.extend(why.into_iter().map(|(why, n)| format!("{n} cannot: {}", they(why, n))));
     lines
 }
 
@@ -189,7 +190,7 @@ fn preview(action: &str, judged: &[Judged]) -> Markup {
                     td.id { a href=(format!("/console/orders/{id}")) { (id) } }
                     td { @if let Some(doc) = doc { (pill(doc)) } }
                     td.money { @if let Some(doc) = doc { span.sum { (doc.money()) } " " (paid(&doc.payment.status)) } }
-                    td { @match act { Ok(act) => (act.will), Err(why) => span.refused { "left out: " (why) } } }
+                    td { @match act { Ok(act) => (act.will), Err(why) => span.none { "left out: " (why) } } }
                 } } }
             }
         }

@@ -235,7 +235,11 @@ pub fn sentences(queue: &QueueView, change: &QueueChange) -> Vec<String> {
                 ));
             } else if n > queue.concurrency && queue.backlog > 0 {
                 let may = queue.backlog.min(n - inside);
-                said.push(format!("{} of the {} that wait may start.", count(may), count(queue.backlog)));
+                said.push(if may == queue.backlog {
+                    format!("All {} that wait may start.", count(may))
+                } else {
+                    format!("{} of the {} that wait may start.", count(may), count(queue.backlog))
+                });
             }
         }
         None => {}
