@@ -56,12 +56,15 @@ fn server() -> Server {
     server
 }
 
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 13] = [
     "/",
     "/?state=in_review&sort=order_id&q=p",
     "/console/needs",
     "/console/overview",
     "/console/engine",
+    "/console/work",
+    "/console/queues",
+    "/console/queues/orders",
     "/console/orders/planted",
     "/console/orders/planted?at=1",
     "/console/orders/line",
@@ -179,7 +182,7 @@ fn every_link_leads_somewhere_and_none_leaves() {
     let mut seen: BTreeSet<String> = BTreeSet::new();
     let mut left: Vec<String> = PAGES.iter().map(|path| (*path).to_owned()).collect();
     while let Some(path) = left.pop() {
-        if !seen.insert(path.clone()) || seen.len() > 120 {
+        if !seen.insert(path.clone()) || seen.len() > 160 {
             continue;
         }
         let answer = page(&server, &path);
@@ -269,11 +272,27 @@ fn many_orders_are_looked_at_first_and_then_done_each_with_its_result() {
     assert_eq!(look.status, 200);
     let html = look.text();
     assert!(html.contains("Cancel 2 orders?") && html.contains("left out: it is failed"), "{html}");
+    assert!(html.contains("<li>2 orders will be cancelled</li><li>1 cannot: it is failed</li>"), "{html}");
+    let html = form(&server, "/console/batch", &[("action", "approve"), ("id", "planted"), ("id", "line")]).text();
+    assert!(html.contains("<li>charges 54.90 USD in all</li>"), "{html}");
+    let html = form(&server, "/console/batch", &[("action", "cancel"), ("id", "retrying")]).text();
+    assert!(html.contains("<li>1 of them refunds 19.90 USD</li>"), "{html}");
     assert_eq!(server.get("/orders/line/status").json()["state"], "in_review", "nothing is done yet");
     let mut sure = rows.to_vec();
     sure.extend([("sure", "yes"), ("reason", "out of stock")]);
-    let html = form(&server, "/console/batch", &sure).text();
-    assert!(html.contains("2 of 3 orders done") && html.contains("refused: "), "{html}");
+    let begun = form(&server, "/console/batch", &sure);
+    assert_eq!(begun.status, 303, "{}", begun.text());
+    let progress = begun.header("location").unwrap().to_owned();
+    until(&server, "line", "terminal");
+    let begin = std::time::Instant::now();
+    let html = loop {
+        let html = text(&server, &progress);
+        if html.contains("Nothing is left to do") || begin.elapsed().as_secs() > 10 {
+            break html;
+        }
+    };
+    assert!(html.contains("2 of 3 orders done") && html.contains("refused: ") && html.contains("3 of 3"), "{html}");
+    assert_eq!(page(&server, "/console/batch/none").status, 404);
     assert_eq!(server.get("/orders/line/status").json()["reason"], "out of stock");
     assert_eq!(form(&server, "/console/batch", &[("action", "explode"), ("id", "line")]).status, 422);
     assert!(form(&server, "/console/batch", &[("action", "retry")]).text().contains("No order was selected"));

@@ -143,7 +143,7 @@ fn after_kill_9_the_page_says_so_comes_back_and_goes_on() {
     assert_eq!(browser.run("return document.querySelectorAll('.orders tbody tr').length"), 1, "what was durable stays");
     server.restart();
     let began = Instant::now();
-    browser.wait("document.getElementById('banner').textContent.includes('took over 1 open order')");
+    browser.wait("document.getElementById('banner').textContent.includes('1 open order went on where it was')");
     assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
     manual(&line, "o-2");
     browser.wait("document.getElementById('o:o-2')");

@@ -14,7 +14,8 @@ const CSS: &str = concat!(
     include_str!("static/tokens.css"),
     include_str!("static/console.css"),
     include_str!("static/order.css"),
-    include_str!("static/charts.css")
+    include_str!("static/charts.css"),
+    include_str!("static/work.css")
 );
 
 /// Name, type, content.

@@ -1,13 +1,15 @@
-//! One action on many orders: first what it would do to each, then what it did.
+//! One action on many orders: first what it would do to each and to all of them, then it is done, order by order.
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream::{StreamExt, iter};
 use maud::{Markup, html};
+use rust_decimal::Decimal;
 use tokio::time::Instant;
 
 use super::actions::{Act, act_of, command};
+use super::batch_run::{Batch, Outcome};
 use super::doc::Doc;
 use super::layout::Shell;
 use super::list_view::{paid, pill};
@@ -17,7 +19,7 @@ use crate::http::access::{Audited, Visit};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::site::by;
-use crate::model::OrderId;
+use crate::model::{OrderId, parse_amount};
 use crate::runtime::Engine;
 use crate::store::AuditEntry;
 
@@ -27,11 +29,11 @@ const ORDERS_MAX: usize = 500;
 const ABREAST: usize = 16;
 
 pub async fn batch(req: HttpRequest, site: Data<Site>, payload: Payload) -> HttpResponse {
-    let outcome = run(&req, &site, payload).await;
+    let outcome = run(&req, site, payload).await;
     reply::or_problem(&req, outcome)
 }
 
-async fn run(req: &HttpRequest, site: &Site, payload: Payload) -> Result<HttpResponse, Problem> {
+async fn run(req: &HttpRequest, site: Data<Site>, payload: Payload) -> Result<HttpResponse, Problem> {
     let deadline = site.deadline();
     let mut form = form::read(req, payload, site.options.body_limit_bytes, deadline).await?;
     let action = form.take("action").unwrap_or_default();
@@ -50,10 +52,17 @@ async fn run(req: &HttpRequest, site: &Site, payload: Payload) -> Result<HttpRes
     }
     form.finish().or(())?;
     let visit = Visit::of(req);
-    let main = if sure {
-        let results = iter(ids).map(|id| one(site, &visit, id, &action, &reason)).buffered(ABREAST);
-        report(&action, &by_now(deadline, results.collect::<Vec<_>>()).await?)
-    } else {
+    if sure && !ids.is_empty() {
+        let batch = site.console.batches.begin(&action, ids, visit.owner().cloned());
+        let mut answer = reply::see_other(&format!("/console/batch/{}", batch.id));
+        // It goes on whether or not anybody waits for it, and takes longer than a request may.
+        actix_web::rt::spawn(async move { work_off(&site, &visit, &batch, &reason).await });
+        // Each order has its own entry.
+        answer.extensions_mut().insert(Audited);
+        return Ok(answer);
+    }
+    let main = {
+        let site = &site;
         let engine = &site.engine()?;
         let docs = iter(ids).map(|id| {
             let visit = &visit;
@@ -85,14 +94,19 @@ async fn by_now<T>(deadline: Instant, work: impl Future<Output = T>) -> Result<T
     by(deadline, async { Ok(work.await) }).await
 }
 
-type Done = (OrderId, Result<bool, String>);
+async fn work_off(site: &Site, visit: &Visit, batch: &Batch, reason: &str) {
+    let all = iter(batch.orders()).map(|(index, id)| async move {
+        batch.note(index, one(site, visit, id, &batch.action, reason).await);
+    });
+    all.buffer_unordered(ABREAST).collect::<()>().await;
+}
 
-async fn one(site: &Site, visit: &Visit, id: OrderId, action: &str, reason: &str) -> Done {
+async fn one(site: &Site, visit: &Visit, id: OrderId, action: &str, reason: &str) -> Outcome {
     let encoded: String = reason.bytes().map(|b| format!("%{b:02x}")).collect();
     let mut form = Query::read(&format!("reason={encoded}"));
     let engine = match site.engine() {
         Ok(engine) => engine,
-        Err(problem) => return (id, Err(problem.detail.to_string())),
+        Err(problem) => return Err(problem.detail.to_string()),
     };
     let outcome = match command(&id, action, &mut form, visit, StatusCode::OK) {
         Ok(command) => engine.submit(command).await.map_err(Problem::from),
@@ -102,25 +116,83 @@ async fn one(site: &Site, visit: &Visit, id: OrderId, action: &str, reason: &str
         let status = outcome.as_ref().map_or_else(|problem| problem.status.as_u16(), |_| 200);
         engine.note(AuditEntry { order: Some(id.workflow()), ..visit.entry(status) });
     }
-    (id, outcome.map(|answer| answer.changed).map_err(|problem| problem.detail.to_string()))
+    outcome.map(|answer| answer.changed).map_err(|problem| problem.detail.to_string())
 }
 
 /// Actions and what they are called.
 const NAMES: [(&str, &str); 5] =
     [("approve", "Approve"), ("cancel", "Cancel"), ("retry", "Retry"), ("pause", "Pause"), ("resume", "Resume")];
 
-fn named(action: &str) -> &'static str {
+pub fn named(action: &str) -> &'static str {
     NAMES.iter().find(|(name, _)| *name == action).map_or("", |(_, label)| label)
 }
 
-fn orders(n: usize) -> String {
+pub fn orders(n: usize) -> String {
     if n == 1 { "1 order".to_owned() } else { format!("{n} orders") }
 }
 
-fn preview(action: &str, judged: &[(OrderId, Result<Act, String>, Option<Doc>)]) -> Markup {
+type Judged = (OrderId, Result<Act, String>, Option<Doc>);
+
+/// What it would come to, in a few lines.
+fn in_all(action: &str, judged: &[Judged]) -> Vec<String> {
+    let able: Vec<&Doc> =
+        judged.iter().filter(|(_, act, _)| act.is_ok()).filter_map(|(_, _, doc)| doc.as_ref()).collect();
+    let mut lines = Vec::new();
+    let what = match action {
+        "approve" => "approved",
+        "cancel" => "cancelled",
+        "retry" => "tried again",
+        "pause" => "paused",
+        _ => "resumed",
+    };
+    lines.push(format!("{} will be {what}", orders(able.len())));
+    let money = |wanted: &dyn Fn(&Doc) -> bool| {
+        let those: Vec<&Doc> = able.iter().copied().filter(|doc| wanted(doc)).collect();
+        (those.len(), sum(&those))
+    };
+    if action == "approve" {
+        let (_, sum) = money(&|_| true);
+        if !sum.is_empty() {
+            lines.push(format!("charges {sum} in all"));
+        }
+    }
+    if action == "cancel" {
+        let (n, sum) = money(&|doc| doc.payment.status == "charged");
+        if n > 0 {
+            lines.push(format!("{n} of them {} {sum}", if n == 1 { "refunds" } else { "refund" }));
+        }
+        let (n, sum) = money(&|doc| doc.payment.status == "unknown" || doc.state == "charging");
+        if n > 0 {
+            lines.push(format!("of {n} it is found out first whether {sum} was taken"));
+        }
+    }
+    let mut why: std::collections::BTreeMap<&str, usize> = std::collections::BTreeMap::new();
+    for (_, act, _) in judged {
+        if let Err(reason) = act {
+            *why.entry(reason).or_default() += 1;
+        }
+    }
+    let they = |why: &str, n: usize| if n == 1 { why.to_owned() } else { why.replacen("it is ", "they are ", 1) };
+    lines.extend(why.into_iter().map(|(why, n)| format!("{n} cannot: {}", they(why, n))));
+    lines
+}
+
+/// Their amounts, exactly, by currency: `149.70 USD, 5.00 EUR`.
+fn sum(docs: &[&Doc]) -> String {
+    let mut sums: std::collections::BTreeMap<&str, Decimal> = std::collections::BTreeMap::new();
+    for doc in docs {
+        let Ok(amount) = parse_amount(&doc.payment.amount) else { continue };
+        let sum = sums.entry(&doc.payment.currency).or_default();
+        *sum = sum.saturating_add(amount);
+    }
+    sums.iter().map(|(currency, sum)| format!("{sum} {currency}")).collect::<Vec<_>>().join(", ")
+}
+
+fn preview(action: &str, judged: &[Judged]) -> Markup {
     let able: Vec<_> = judged.iter().filter(|(_, act, _)| act.is_ok()).collect();
     html! {
         div.head { h1 { (named(action)) " " (orders(able.len())) "?" } }
+        @if !judged.is_empty() { ul.will-do { @for line in in_all(action, judged) { li { (line) } } } }
         @if judged.is_empty() { p.empty { "No order was selected. " a href="/" { "Back to the orders" } } }
         @else {
             form.confirm method="post" action="/console/batch" {
@@ -145,28 +217,9 @@ fn preview(action: &str, judged: &[(OrderId, Result<Act, String>, Option<Doc>)])
                     td.id { a href=(format!("/console/orders/{id}")) { (id) } }
                     td { @if let Some(doc) = doc { (pill(doc)) } }
                     td.money { @if let Some(doc) = doc { span.sum { (doc.money()) } " " (paid(&doc.payment.status)) } }
-                    td { @match act { Ok(act) => (act.will), Err(why) => span.refused { "left out: " (why) } } }
+                    td { @match act { Ok(act) => (act.will), Err(why) => span.none { "left out: " (why) } } }
                 } } }
             }
-        }
-    }
-}
-
-fn report(action: &str, results: &[Done]) -> Markup {
-    let failed = results.iter().filter(|(_, result)| result.is_err()).count();
-    html! {
-        div.head { h1 { (named(action)) ": " (results.len() - failed) " of " (orders(results.len())) " done" } }
-        p.what { "Each of them is on disk. " a href="/" { "Back to the orders" } }
-        table.orders.results {
-            thead { tr { th scope="col" { "Order" } th scope="col" { "Result" } } }
-            tbody { @for (id, result) in results { tr {
-                td.id { a href=(format!("/console/orders/{id}")) { (id) } }
-                td { @match result {
-                    Ok(true) => span.done { "done" },
-                    Ok(false) => span.done { "it was so already" },
-                    Err(why) => span.refused { "refused: " (why) },
-                } }
-            } } }
         }
     }
 }

@@ -6,7 +6,7 @@ use super::doc::line;
 use super::span::{clock, span};
 use super::words::{fate, state, who};
 use crate::kernel::FactRecord;
-use crate::model::{Address, Timestamp};
+use crate::model::{Address, Timestamp, redacted};
 use crate::store::StoredFact;
 
 /// One fact, ready to be shown.
@@ -45,8 +45,11 @@ impl Fact {
     }
 
     pub fn new(seq: u64, at: Timestamp, fact: &FactRecord) -> Self {
-        let data: Value = serde_json::from_str(fact.data.get()).unwrap_or_default();
-        let (tone, text) = say(&fact.kind, &data);
+        let data: Value = serde_json::from_str(&redacted(fact.data.get())).unwrap_or_default();
+        let (tone, mut text) = say(&fact.kind, &data);
+        if let Some(name) = by(&data) {
+            text = format!("{text}, by {name}");
+        }
         Self { seq, at, kind: fact.kind.clone(), text, tone, data }
     }
 
@@ -62,6 +65,15 @@ impl Fact {
     pub fn time_of(&self, field: &str) -> Option<Timestamp> {
         self.data[field].as_str().and_then(Timestamp::parse)
     }
+}
+
+/// The name of whoever did it, where the fact has one; `signal` and `timer` are not names.
+fn by(data: &Value) -> Option<&str> {
+    let named = |field: &str| {
+        let value = &data[field];
+        value.as_str().or_else(|| value["name"].as_str())
+    };
+    ["by", "actor"].into_iter().filter_map(named).find(|name| !matches!(*name, "" | "signal" | "timer"))
 }
 
 fn text<'v>(data: &'v Value, field: &str) -> &'v str {
@@ -127,12 +139,55 @@ fn say(kind: &str, data: &Value) -> (Tone, String) {
             (Tone::Good, format!("{}: attempt {} done", who(text(data, "activity")), number("attempt")))
         }
         "ActivityFailed" => (Tone::Bad, failed(data, at("retry_at"))),
-        other => (Tone::Plain, other.to_owned()),
+        "JobReceived" => {
+            (Tone::Plain, format!("The job came in: {} numbers", data["numbers"].as_array().map_or(0, Vec::len)))
+        }
+        "JobCompleted" => (Tone::Good, with("Completed: the sum", "sum")),
+        "JobFailed" | "TaskFailed" => (Tone::Bad, format!("Failed: {}", text(&data["error"], "message"))),
+        "JobCancelled" | "TaskCancelled" => (Tone::Human, with("Cancelled", "reason")),
+        "TaskStarted" => (Tone::Plain, "The task came in".to_owned()),
+        "StepCompleted" => (Tone::Good, format!("Step {} done", number("done"))),
+        "TaskCompleted" => (Tone::Good, "Completed".to_owned()),
+        other => (Tone::Plain, spaced(other)),
     }
+}
+
+/// `InvoicesFound` as `Invoices found`: a fact of a type of task that is not known here.
+fn spaced(kind: &str) -> String {
+    let mut words = String::with_capacity(kind.len() + 4);
+    for (index, letter) in kind.chars().enumerate() {
+        if index > 0 && letter.is_ascii_uppercase() {
+            words.push(' ');
+            words.push(letter.to_ascii_lowercase());
+        } else {
+            words.push(letter);
+        }
+    }
+    words
 }
 
 fn failed(data: &Value, retry_at: Option<String>) -> String {
     let (who, fate, attempt) = (who(text(data, "activity")), fate(text(data, "kind")), &data["attempt"]);
     let next = retry_at.map_or_else(|| "that was the last".to_owned(), |at| format!("next at {at}"));
     format!("{who} {fate}, attempt {attempt}: {}; {next}", text(data, "message"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn whoever_did_it_is_named_where_the_fact_names_somebody() {
+        assert_eq!(by(&json!({"by": "signal"})), None);
+        assert_eq!(by(&json!({"by": "timer", "actor": {"name": "front desk"}})), Some("front desk"));
+        assert_eq!(by(&json!({"by": "ops"})), Some("ops"));
+        assert_eq!(by(&json!({"reason": "x"})), None);
+    }
+
+    #[test]
+    fn a_fact_that_is_not_known_is_still_words() {
+        assert_eq!(spaced("InvoicesFound"), "Invoices found");
+    }
 }

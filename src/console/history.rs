@@ -13,20 +13,39 @@ use crate::runtime::Life;
 /// Facts that are shown at once; the rest is one link away.
 pub const WINDOW: usize = 200;
 
-/// `from`: the first fact to show; without it, the newest.
+/// Rows of a small table that are shown.
+pub const WIDE: usize = 12;
+/// The longest raw JSON of one fact that stands in a page.
+const RAW_BYTES_MAX: usize = 16 * 1024;
+
+/// An order's history. `from`: the first fact to show; without it, the newest.
 pub fn history(id: &str, life: &Life, shipments: &[Shipment], from: Option<u64>) -> Markup {
+    pages(&format!("/console/orders/{id}"), &format!("/orders/{id}/history"), life, shipments, from)
+}
+
+/// A text that is not longer than a page can bear.
+pub fn cut(text: &str, bytes_max: usize) -> String {
+    if text.len() <= bytes_max {
+        return text.to_owned();
+    }
+    let end = (0..=bytes_max).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    format!("{} … ({} more bytes)", &text[..end], text.len() - end)
+}
+
+/// The history of anything: `path` is its page, `json` where all of it is.
+pub fn pages(path: &str, json: &str, life: &Life, shipments: &[Shipment], from: Option<u64>) -> Markup {
     let last = life.facts.last().map_or(0, |fact| fact.seq);
     let window = WINDOW as u64;
     let first = from.unwrap_or_else(|| last.saturating_sub(window - 1)).clamp(1, last.max(1));
     let until = first + window - 1;
     let began = life.facts.first().map_or(Timestamp(0), |fact| fact.at);
-    let page = |seq: u64| format!("/console/orders/{id}?from={seq}#history");
+    let page = |seq: u64| format!("{path}?from={seq}#history");
     html! {
         section.part #history {
             div.bar {
                 h2 { "History " span.n { (grouped(i64::try_from(last).unwrap_or(i64::MAX))) } }
                 button.quiet type="button" data-raw hidden { "Raw JSON" }
-                a href=(format!("/orders/{id}/history")) { "as JSON" }
+                a href=(json) { "as JSON" }
             }
             nav.pages aria-label="Parts of the history" {
                 @if first > 1 { a href=(page(first.saturating_sub(window).max(1))) { "Earlier facts" } }
@@ -82,7 +101,7 @@ fn line(fact: &Fact, began: Timestamp) -> Markup {
                     span.say { (fact.text) }
                     code.kind { (fact.kind) }
                 }
-                pre tabindex="0" { (raw) }
+                pre tabindex="0" { (cut(&raw, RAW_BYTES_MAX)) }
             }
         }
     }

@@ -18,9 +18,11 @@ pub struct Shell<'a> {
 }
 
 /// Paths and names of the sections, and the key that leads there after `g`.
-const SECTIONS: [(&str, &str, &str); 4] = [
+const SECTIONS: [(&str, &str, &str); 6] = [
     ("/", "Orders", "o"),
     ("/console/needs", "Needs me", "n"),
+    ("/console/work", "Tasks", "t"),
+    ("/console/queues", "Queues", "q"),
     ("/console/overview", "Overview", "v"),
     ("/console/engine", "Engine", "e"),
 ];
@@ -84,13 +86,15 @@ fn foot() -> Markup {
 }
 
 /// The keys, by page.
-const KEYS: [(&str, &str); 9] = [
+const KEYS: [(&str, &str); 11] = [
     ("/", "search"),
     ("j k", "next, previous row"),
     ("Enter", "open the row"),
     ("x", "select the row"),
     ("g o", "orders"),
     ("g n", "needs me"),
+    ("g t", "jobs and tasks"),
+    ("g q", "queues"),
     ("g v", "overview"),
     ("g e", "engine"),
     ("r", "raw JSON of the history"),

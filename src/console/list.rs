@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use maud::html;
 
 use super::doc::Doc;
 use super::layout::Shell;
+use super::recovered::notice;
 use super::{list_view, reply, sign_in};
 use crate::access::Owner;
 use crate::http::Site;
@@ -27,6 +29,8 @@ pub struct Listing {
     pub orders: Vec<Doc>,
     /// The cursor of the next page.
     pub next: Option<String>,
+    /// Only so many were sorted, the newest that fit.
+    pub sorted_within: Option<usize>,
     /// How many orders there are in each state.
     pub counts: BTreeMap<String, i64>,
     pub now: Timestamp,
@@ -45,17 +49,17 @@ async fn listing(req: &HttpRequest, site: &Site) -> Result<HttpResponse, Problem
     // Before anything is read: what happens later comes by the stream.
     let after = *engine.last_event().borrow();
     let raw = given(req.query_string());
-    let filter = filter(Query::read(&raw))?.of(Visit::of(req).owner());
+    let filter = OrderFilter { bounded: true, ..filter(Query::read(&raw))? }.of(Visit::of(req).owner());
     let place = Place { filter: filter.clone(), params: raw };
     let listing = read(site, &engine, filter).await?;
-    let main = list_view::list(&place, &listing);
+    let main = html! { (notice(&engine)) (list_view::list(&place, &listing)) };
     let stream = Some(format!("/console/live?after={after}"));
     let shell = Shell { title: "Orders", section: "/", stream, after, every_s: 0 };
     Ok(reply::page(StatusCode::OK, shell.render(&main)))
 }
 
 /// The parameters that say something: a form sends its empty fields, too.
-fn given(raw: &str) -> String {
+pub fn given(raw: &str) -> String {
     let said = raw.split('&').filter(|pair| pair.split_once('=').is_some_and(|(_, value)| !value.is_empty()));
     said.collect::<Vec<_>>().join("&")
 }
@@ -70,10 +74,10 @@ pub async fn read(site: &Site, engine: &Engine, filter: OrderFilter) -> Result<L
         let page = if any { queries.orders(&filter)? } else { crate::store::Page::default() };
         let orders: Result<Vec<Doc>, EngineError> =
             page.orders.iter().map(|family| Doc::read(reader.document(family)?.get())).collect();
-        Ok((orders, page.next, counts))
+        Ok((orders, page.next, page.sorted_within, counts))
     });
-    let (orders, next, counts) = by(site.deadline(), read).await?;
-    Ok(Listing { orders: orders?, next: next.as_ref().map(write_cursor), counts, now: engine.now() })
+    let (orders, next, sorted_within, counts) = by(site.deadline(), read).await?;
+    Ok(Listing { orders: orders?, next: next.as_ref().map(write_cursor), sorted_within, counts, now: engine.now() })
 }
 
 /// How many orders there are, by state; every state is there.
@@ -106,11 +110,16 @@ impl Place {
 
     /// This list with one parameter changed (`None`: gone), from its first page.
     pub fn link(&self, name: &str, value: Option<&str>) -> String {
-        let mut pairs = self.without(&[name, "cursor"]);
-        pairs.extend(value.map(|value| (name, value)));
-        let pairs: Vec<String> = pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
-        if pairs.is_empty() { "/".to_owned() } else { format!("/?{}", pairs.join("&")) }
+        link_to("/", &self.params, name, value)
     }
+}
+
+/// A list at `path` with one of its parameters changed (`None`: gone), from its first page.
+pub fn link_to(path: &str, params: &str, name: &str, value: Option<&str>) -> String {
+    let stays = |pair: &&str| pair.split_once('=').is_some_and(|(known, _)| known != name && known != "cursor");
+    let mut pairs: Vec<String> = params.split('&').filter(stays).map(str::to_owned).collect();
+    pairs.extend(value.map(|value| format!("{name}={value}")));
+    if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }
 }
 
 #[cfg(test)]

@@ -32,6 +32,8 @@ pub fn list(place: &Place, listing: &Listing) -> Markup {
             (search(place))
         }
         (chips(place, listing))
+        (sort_by(place))
+        (sorted(place, listing))
         form method="post" action="/console/batch" #batch {
             @if listing.orders.is_empty() {
                 p.empty { "No order fits. " @if !place.without(&[]).is_empty() { a href="/" { "Show all" } } }
@@ -43,6 +45,50 @@ pub fn list(place: &Place, listing: &Listing) -> Markup {
         nav.pages aria-label="Pages" {
             @if place.filter.cursor.is_some() { a href=(place.link("cursor", None)) rel="first" { "First page" } }
             @if let Some(next) = &listing.next { a href=(place.link("cursor", Some(next))) rel="next" { "Next page" } }
+        }
+    }
+}
+
+/// The sorts where the table has no heads: on a phone.
+fn sort_by(place: &Place) -> Markup {
+    let now =
+        place.without(&[]).into_iter().find(|(name, _)| *name == "sort").map_or("-created_at", |(_, value)| value);
+    html! {
+        form.sortby method="get" action="/" {
+            @for (name, value) in place.without(&["sort", "cursor"]) {
+                input type="hidden" name=(name) value=(decode(value).unwrap_or_default());
+            }
+            label for="sort" { "Sort" }
+            select #sort name="sort" { @for (value, name) in SORTS {
+                option value=(value) selected[value == now] { (name) }
+            } }
+            button { "Sort" }
+        }
+    }
+}
+
+const SORTS: [(&str, &str); 9] = [
+    ("-created_at", "newest first"),
+    ("created_at", "oldest first"),
+    ("-updated_at", "changed last"),
+    ("-amount", "largest amount"),
+    ("deadline", "least time left"),
+    ("-attempts", "most attempts"),
+    ("state", "by state"),
+    ("order_id", "by id"),
+    ("address", "by address"),
+];
+
+/// What a sort leaves out is said.
+fn sorted(place: &Place, listing: &Listing) -> Markup {
+    html! {
+        @if place.filter.sort.field == SortField::Deadline {
+            p.what.note { "Only open orders whose clock runs have time left; the others are left out. "
+                a href=(place.link("sort", None)) { "All orders" } }
+        }
+        @if let Some(n) = listing.sorted_within {
+            p.what.note { "More orders fit than are sorted at once: these are the newest " (grouped(n as i64))
+                " of them in this order. A filter makes them fewer." }
         }
     }
 }
@@ -109,12 +155,12 @@ pub fn rows(place: Option<&Place>, orders: &[Doc], now: Timestamp) -> Markup {
                 th.pick scope="col" { span.sr { "Select" } }
                 (head("Order", Some(("order_id", SortField::OrderId))))
                 (head("State", Some(("state", SortField::State))))
-                (head("Waits for", None))
-                (head("Money", None))
-                (head("Address", None))
+                (head("Waits for", Some(("attempts", SortField::Attempts))))
+                (head("Money", Some(("amount", SortField::Amount))))
+                (head("Address", Some(("address", SortField::Address))))
                 (head("Age", Some(("created_at", SortField::CreatedAt))))
                 (head("Changed", Some(("updated_at", SortField::UpdatedAt))))
-                (head("Time left", None))
+                (head("Time left", Some(("deadline", SortField::Deadline))))
             } }
             tbody { @for doc in orders { (row(doc, now)) } }
         }
@@ -126,14 +172,16 @@ fn sortable(place: &Place, name: &str, param: &str, field: SortField) -> Markup 
     let current = sort.field == field;
     // The newest first where it is time; the other way round when it is so already.
     let time = matches!(field, SortField::CreatedAt | SortField::UpdatedAt);
-    let descending = if current { !sort.descending } else { time };
+    let most_first = time || matches!(field, SortField::Amount | SortField::Attempts);
+    let descending = if current { !sort.descending } else { most_first };
     let to = if descending { format!("-{param}") } else { param.to_owned() };
     // An old order has a great age, and an early instant.
     let grows = if time { !sort.descending } else { sort.descending };
     let order = current.then_some(if grows { "descending" } else { "ascending" });
+    let by = (field == SortField::Attempts).then_some("By the number of attempts");
     html! {
         th scope="col" aria-sort=[order] {
-            a href=(place.link("sort", Some(&to))) { (name) @if current { span.dir aria-hidden="true" {
+            a href=(place.link("sort", Some(&to))) title=[by] { (name) @if current { span.dir aria-hidden="true" {
                 (if grows { "▾" } else { "▴" })
             } } }
         }

@@ -11,6 +11,7 @@ use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{sleep, timeout};
 
+use super::recovered::{is_news, sentence};
 use crate::http::Site;
 use crate::http::access::Visit;
 use crate::http::events::{HEARTBEAT, last_event_id, opening, stream_head};
@@ -70,9 +71,19 @@ pub async fn ticks(req: HttpRequest, site: Data<Site>) -> Result<HttpResponse, P
 /// Which life of the server this is, and what it found when it began: for the page that comes back after a crash.
 pub async fn boot(req: HttpRequest, site: Data<Site>) -> Result<HttpResponse, Problem> {
     let boot = by(site.deadline(), async { Ok(site.console.boot().await) }).await?;
+    let engine = site.engine()?;
+    let recovery = engine.recovery();
     // How much there is of others' is not an owner's to know.
-    let recovered = Visit::of(&req).owner().is_none().then_some(boot.open);
-    let body = json!({ "boot": boot.id, "since": boot.since, "recovered": recovered, "event": boot.event });
+    let all = Visit::of(&req).owner().is_none();
+    let told = if all {
+        sentence(&recovery)
+    } else {
+        "The server was restarted. Of your orders nothing is missing.".to_owned()
+    };
+    let body = json!({
+        "boot": boot.id, "since": boot.since, "recovered": all.then_some(boot.open), "event": boot.event,
+        "after_crash": recovery.after_crash, "news": all && is_news(&recovery, engine.now()), "told": told,
+    });
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CACHE_CONTROL, "no-store"));
     Ok(response.content_type("application/json").body(body.to_string()))

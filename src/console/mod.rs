@@ -8,6 +8,7 @@
 mod actions;
 mod assets;
 mod batch;
+mod batch_run;
 mod charts;
 mod diff;
 mod doc;
@@ -15,6 +16,7 @@ mod engine;
 mod facts;
 mod form;
 mod history;
+mod latency;
 mod layout;
 mod list;
 mod list_view;
@@ -23,6 +25,9 @@ mod needs;
 mod order;
 mod order_view;
 mod overview;
+mod queues;
+mod queues_view;
+mod recovered;
 mod reply;
 mod samples;
 pub mod sign_in;
@@ -30,6 +35,9 @@ mod span;
 mod timeline;
 mod who;
 mod words;
+mod work;
+mod work_doc;
+mod work_view;
 
 pub use list::page as front;
 pub use samples::Console;
@@ -52,7 +60,17 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(get("/console/needs", needs::page))
         .service(get("/console/overview", overview::page))
         .service(get("/console/engine", engine::page))
+        .service(get("/console/work", work::page))
+        .service(get("/console/work/{task_id}", work::one))
+        .service(post("/console/work/{task_id}/cancel", &[], work::cancel))
+        .service(get("/console/queues", queues::page))
+        .service(resource(
+            "/console/queues/{queue}",
+            "GET, HEAD, POST",
+            [looking(queues::one), web::post().to(queues::change)],
+        ))
         .service(post("/console/batch", &[], batch::batch))
+        .service(get("/console/batch/{batch}", batch_run::page))
         .service(get("/console/orders/{order_id}", order::page))
         .service(post("/console/orders/{order_id}/{action}", &[], actions::act));
 }

@@ -9,6 +9,7 @@ use super::doc::Doc;
 use super::layout::Shell;
 use super::list::{Listing, read};
 use super::list_view::rows;
+use super::recovered::notice;
 use super::reply;
 use crate::access::Owner;
 use crate::http::Site;
@@ -49,6 +50,7 @@ async fn needs(site: &Site, owner: Option<&Owner>) -> Result<HttpResponse, Probl
     let people: Vec<Doc> = reviews.orders.iter().filter(|doc| doc.waits_for_person()).cloned().collect();
     let calm = people.is_empty() && stuck.orders.is_empty() && refunds.orders.is_empty();
     let main = html! {
+        (notice(&site.engine()?))
         div.head { h1 { "Needs me now" } }
         @if calm { p.empty { "Nothing waits for a person." } }
         (part("Reviews that wait for you", "/?state=in_review&sort=created_at",

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::diff::{Change, changes};
 use super::doc::Doc;
 use super::layout::Shell;
-use super::{order_view, reply};
+use super::{order_view, reply, work};
 use crate::http::Site;
 use crate::http::access::Visit;
 use crate::http::orders::order_id;
@@ -82,7 +82,14 @@ async fn read_request(req: &HttpRequest, site: &Site) -> Result<HttpResponse, Pr
     let did = query.take("did").and_then(|did| DONE.iter().find(|(name, _)| *name == did));
     query.finish().or(())?;
     let view = View { notice: did.map(|(_, words)| Notice::Done(words)), at, from };
-    show(site, &Visit::of(req), &id, view, StatusCode::OK).await
+    let visit = Visit::of(req);
+    match show(site, &visit, &id, view, StatusCode::OK).await {
+        // An id is looked for here wherever the kind is not known, as in the journal.
+        Err(problem) if problem.status == StatusCode::NOT_FOUND && work::is_one(site, &visit, &id.workflow()).await => {
+            Ok(reply::see_other(&format!("/console/work/{id}")))
+        }
+        shown => shown,
+    }
 }
 
 /// What is said after an action. It is durable by then.
@@ -108,7 +115,7 @@ pub async fn show(
     visit.check(site, &id.workflow(), deadline).await?;
     // Before anything is read: what happens later comes by the stream.
     let after = *engine.last_event().borrow();
-    let text = by(deadline, engine.status(&id.workflow(), None)).await?;
+    let text = by(deadline, engine.status_of(Some(KIND), &id.workflow(), None)).await?;
     let doc = Doc::read(&text)?;
     let life = by(deadline, engine.life(&id.workflow(), FACTS_MAX)).await?;
     let shipments = by(deadline, shipments(engine, &life)).await?;

@@ -7,11 +7,13 @@ use maud::{Markup, html};
 
 use super::charts::{Band, bands, line, rate};
 use super::doc::Doc;
+use super::latency::percentile;
 use super::layout::Shell;
 use super::list::{Listing, read};
 use super::list_view::grouped;
 use super::needs::of_state;
-use super::samples::{ENDS, Sample};
+use super::recovered::notice;
+use super::samples::{ENDS, REFUNDS, Sample};
 use super::span::{since, span};
 use super::{reply, words};
 use crate::http::Site;
@@ -35,10 +37,13 @@ async fn overview(site: &Site) -> Result<HttpResponse, Problem> {
     let reviews = of_state(site, None, "in_review", false, 50).await?;
     let samples = site.console.coarse();
     let main = html! {
+        (notice(&site.engine()?))
         div.head { h1 { "Overview" } }
         (tiles(&latest))
         (oldest_review(&reviews))
         div.charts { (courses(&samples)) }
+        p.what { "A sample every minute, of the last day; every 5 seconds while the process is young. Kept in memory, so it begins anew with the process. "
+            "Percentiles over time are estimated from the buckets of a histogram." }
         (took(&latest.orders))
     };
     let stream = Some(format!("/console/live?after={after}"));
@@ -78,14 +83,35 @@ fn courses(samples: &[Sample]) -> Markup {
     let of = |state: &str| samples.iter().map(|s| s.count(state) as f64).collect::<Vec<f64>>();
     let open: Vec<Band> =
         open.map(|state| Band { name: words::state(state), class: format!("st-{state}"), values: of(state) }).collect();
+    let made: Vec<f64> = samples.iter().map(|s| s.metric(REFUNDS)).collect();
+    let refunds: Vec<f64> = rate(&times, &made).iter().map(|n| n * 60.0).collect();
+    let all: Vec<f64> = samples.iter().map(|s| s.counts.values().sum::<i64>() as f64).collect();
+    let started: Vec<f64> = rate(&times, &all).iter().map(|n| n * 60.0).collect();
     let a_minute = |state: &str| rate(&times, &of(state)).iter().map(|n| n * 60.0).collect::<Vec<f64>>();
     html! {
         (bands("Open orders by state", &times, &open))
+        (line("Started", "a minute", later, &started))
         (line("Completed", "a minute", later, &a_minute("completed")))
+        (line("Refunds", "a minute", later, &refunds))
+        (took_line("Start to carrier, p50", 0.5, samples, later))
+        (took_line("Start to carrier, p95", 0.95, samples, later))
         (line("Cancelled", "a minute", later, &a_minute("cancelled")))
         (line("Failed", "a minute", later, &a_minute("failed")))
         (line("Out of time", "a minute", later, &a_minute("timed_out")))
     }
+}
+
+/// A percentile over time. Where nothing completed, the one before stands.
+fn took_line(title: &str, share: f64, samples: &[Sample], later: &[Timestamp]) -> Markup {
+    let mut last = 0.0;
+    let pairs = samples.windows(2).map(|pair| percentile(&pair[0].took, &pair[1].took, share));
+    let values: Vec<f64> = pairs
+        .map(|found| {
+            last = found.unwrap_or(last);
+            last
+        })
+        .collect();
+    line(title, "s", later, &values)
 }
 
 /// How long the newest took, in percentiles.

@@ -1,5 +1,5 @@
 //! What the charts show: a sample every few seconds, kept for minutes, and one a minute, kept for a day. In memory
-//! only; an idle database is not asked.
+//! only.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -8,6 +8,8 @@ use std::time::Duration;
 use tokio::sync::SetOnce;
 use tokio::time::sleep;
 
+use super::batch_run::Batches;
+use super::latency::{Buckets, completed};
 use super::list::counts;
 use crate::http::MetricsFn;
 use crate::model::Timestamp;
@@ -21,6 +23,9 @@ const FINE_MAX: usize = 180;
 const COARSE_EVERY: u64 = 60 / STEP_S;
 const COARSE_MAX: usize = 1_440;
 
+/// The name under which refunds that were made are counted.
+pub const REFUNDS: &str = "refunds";
+
 /// States an order does not leave by itself.
 pub const ENDS: [&str; 4] = ["completed", "cancelled", "failed", "timed_out"];
 
@@ -31,6 +36,8 @@ pub struct Sample {
     pub counts: BTreeMap<String, i64>,
     /// The last event.
     pub event: u64,
+    /// How long the orders took that completed.
+    pub took: Buckets,
     /// Metrics by name, summed over their labels.
     pub metrics: BTreeMap<String, f64>,
 }
@@ -62,6 +69,7 @@ pub struct Console {
     boot: SetOnce<Boot>,
     fine: Mutex<VecDeque<Sample>>,
     coarse: Mutex<VecDeque<Sample>>,
+    pub batches: Batches,
 }
 
 impl Console {
@@ -96,11 +104,14 @@ impl Console {
             };
             if let Some(counts) = counts {
                 seen = event;
-                let metrics = metrics.as_ref().map(|render| sums(&render())).unwrap_or_default();
-                let sample = Sample { at: engine.now(), counts, event, metrics };
+                // Gauges are brought up to date by whoever reads them.
+                engine.refresh_metrics().await;
+                let text = metrics.as_ref().map(|render| render()).unwrap_or_default();
+                let (took, metrics) = (completed(&text), sums(&text));
+                let sample = Sample { at: engine.now(), counts, event, took, metrics };
                 if self.boot.get().is_none() {
                     // Nobody else sets it.
-                    let _set = self.boot.set(began(&sample));
+                    let _set = self.boot.set(began(&engine, &sample));
                 }
                 if n.is_multiple_of(COARSE_EVERY) {
                     push(&self.coarse, sample.clone(), COARSE_MAX);
@@ -113,10 +124,9 @@ impl Console {
     }
 }
 
-fn began(first: &Sample) -> Boot {
-    let ended: i64 = ENDS.iter().map(|state| first.count(state)).sum();
-    let open = first.counts.values().sum::<i64>() - ended;
-    Boot { id: uuid::Uuid::now_v7().to_string(), since: first.at, open, event: first.event }
+fn began(engine: &Engine, first: &Sample) -> Boot {
+    let found = engine.recovery();
+    Boot { id: uuid::Uuid::now_v7().to_string(), since: found.began, open: found.orders, event: first.event }
 }
 
 fn copy(ring: &Mutex<VecDeque<Sample>>) -> Vec<Sample> {
@@ -142,6 +152,12 @@ fn sums(text: &str) -> BTreeMap<String, f64> {
         }
         if let Ok(value) = value.parse::<f64>() {
             *sums.entry(name.to_owned()).or_default() += value;
+            if name == "ordain_activity_attempts_total"
+                && series.contains("\"refund_payment\"")
+                && series.contains("\"none\"")
+            {
+                *sums.entry(REFUNDS.to_owned()).or_default() += value;
+            }
         }
     }
     sums

@@ -283,6 +283,9 @@ pub struct OrderList {
     pub orders: Vec<StatusDocument>,
     /// The `cursor` of the next page; null: this was the last.
     pub next_cursor: Option<String>,
+    /// There where more orders fit than were sorted: how many, the newest.
+    #[schema(example = 5_000)]
+    pub sorted_within: Option<u32>,
 }
 
 /// Filters of a list; all given must hold.
@@ -310,7 +313,8 @@ pub struct ListParams {
     /// Created before this instant.
     #[param(format = DateTime)]
     pub created_before: Option<String>,
-    /// `created_at`, `updated_at`, `order_id`, `state`; with `-` descending. `-created_at` by default.
+    /// `created_at`, `updated_at`, `order_id`, `state`, `amount`, `attempts`, `address`, `deadline` (only orders whose
+    /// clock runs); with `-` descending. `-created_at` by default. The last four sort the newest 5,000 that fit.
     #[param(example = "-created_at")]
     pub sort: Option<String>,
     /// 1 to 500, 50 by default.

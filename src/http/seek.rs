@@ -76,7 +76,7 @@ pub fn write(engine: &Engine, page: &KindPage, name: &str) -> Result<String, Pro
 }
 
 /// A cursor as a client carries it: hexadecimal digits, so that nobody is tempted to build one.
-fn write_cursor(key: Key) -> String {
+pub fn write_cursor(key: Key) -> String {
     format!("{:016x}", key.0)
 }
 

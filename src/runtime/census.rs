@@ -26,7 +26,7 @@ const CRASHES_KEPT: usize = 32;
 /// How long a shard, or the database, may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 /// States in which nothing is open any more, of every kind.
-const ENDS: [&str; 4] = ["completed", "failed", "cancelled", "timed_out"];
+pub(super) const ENDS: [&str; 4] = ["completed", "failed", "cancelled", "timed_out"];
 
 /// An actor that panicked.
 #[derive(Debug, Clone, Serialize, Deserialize)]

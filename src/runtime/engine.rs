@@ -78,7 +78,7 @@ impl Engine {
         activities: Activities,
         store: Store,
     ) -> Result<Self, StartError> {
-        let Store { journal, queries, api_keys, queues, secret, next_key, ownership, fence } = store;
+        let Store { journal, queries, api_keys, queues, secret, next_key, ownership, fence, after_crash } = store;
         let keys = Arc::new(Ring::of(api_keys));
         // Every live actor has at most one unit on its way.
         let (committed, last_event) = watch::channel(journal.last_event());
@@ -87,6 +87,7 @@ impl Engine {
             readers: Readers::start(queries, options.readers)?,
             journal: door,
             ids: Ids::starting_at(next_key),
+            recovery: super::recovery::Counts::new(after_crash, Clock::wall()),
             clock: Clock::default(),
             live: AtomicUsize::new(0),
             running: AtomicUsize::new(0),

@@ -23,6 +23,7 @@ mod pool;
 mod queue;
 mod queues;
 mod readers;
+mod recovery;
 mod shard;
 mod shared;
 mod timers;
@@ -36,6 +37,7 @@ pub use metrics::describe as describe_metrics;
 pub use options::Options;
 pub use queue::{CONCURRENCY_MAX, HeldLease, QueueChange, QueueOptions, QueueView, RateLimit};
 pub use queues::{AttemptOf, Beaten, LeasedCall, PollRequest, Report, WAIT_MS_MAX};
+pub use recovery::Recovery;
 
 use crate::kernel::{Family, Member, Registry, RestoreError};
 use crate::store::StoredWorkflow;

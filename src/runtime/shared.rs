@@ -33,6 +33,8 @@ pub(super) struct Shared {
     pub ready: AtomicBool,
     /// When recovery had handed out all calls that were outstanding, in ms; 0 until then.
     pub recovered_at: AtomicI64,
+    /// What recovery found.
+    pub recovery: super::recovery::Counts,
     /// Signs what outside workers show.
     pub signer: Signer,
     pub draining: AtomicBool,

@@ -52,6 +52,8 @@ impl FarTimer {
 /// Runs until the engine drains.
 pub(super) async fn run(shared: SharedRef, shards: Vec<Addr<Shard>>) {
     let began = std::time::Instant::now();
+    // Before anything goes on.
+    shared.recovery.note_open(read(&shared, super::recovery::open).await);
     let mut horizon = Timestamp(-1);
     horizon = look(&shared, &shards, horizon).await;
     shared.recovered_at.store(shared.now().0, Ordering::Release);

@@ -319,10 +319,13 @@ fn lists_page_without_loss_or_repetition(mut store: Store) {
     let maker = Maker::new(store.next_key);
     let units: Vec<Unit> = (0..23).map(|n| maker.start(&format!("o-{n:02}"), &format!("p-{n}")).1).collect();
     store.journal.append(&units).unwrap();
-    for field in [SortField::CreatedAt, SortField::UpdatedAt, SortField::OrderId, SortField::State] {
+    let indexed = [SortField::CreatedAt, SortField::UpdatedAt, SortField::OrderId, SortField::State];
+    let windowed = [SortField::Amount, SortField::Attempts, SortField::Address, SortField::UpdatedAt, SortField::State];
+    let sorts = indexed.map(|field| (field, false)).into_iter().chain(windowed.map(|field| (field, true)));
+    for (field, bounded) in sorts {
         for descending in [true, false] {
             let sort = Sort { field, descending };
-            let mut filter = OrderFilter { sort, limit: 5, ..OrderFilter::default() };
+            let mut filter = OrderFilter { sort, bounded, limit: 5, ..OrderFilter::default() };
             let mut seen: Vec<WorkflowId> = Vec::new();
             loop {
                 let page = store.queries.orders(&filter).unwrap();
@@ -344,6 +347,11 @@ fn lists_page_without_loss_or_repetition(mut store: Store) {
         metadata: vec![(key.to_owned(), value.to_owned())],
         ..OrderFilter::default()
     };
+    let retrying = |yes: bool| OrderFilter { retrying: Some(yes), ..OrderFilter::default() };
+    assert_eq!((found(retrying(true)), found(retrying(false))), (0, 23));
+    let by_deadline = Sort { field: SortField::Deadline, descending: false };
+    let listed = store.queries.orders(&OrderFilter { sort: by_deadline, limit: 50, ..OrderFilter::default() }).unwrap();
+    assert!(listed.orders.len() <= 23 && listed.sorted_within.is_none());
     assert_eq!(found(with("shop", "a\"b.c")), 23);
     assert_eq!(found(with("vip", "true")), 23);
     assert_eq!(found(with("shop", "other")), 0);

@@ -28,10 +28,15 @@ pub struct OrderFilter {
     /// Created before this instant.
     pub created_before: Option<Timestamp>,
     pub sort: Sort,
+    /// Rather sort the newest [`SORTED_MAX`] that fit than look at all, where no index helps the sort.
+    pub bounded: bool,
     /// Rows on a page, from 1.
     pub limit: usize,
     pub cursor: Option<Cursor>,
 }
+
+/// So many orders, the newest that fit, are sorted where no index helps.
+pub const SORTED_MAX: usize = 5_000;
 
 impl OrderFilter {
     /// The same of one owner's orders; of all with `None`.
@@ -59,13 +64,21 @@ pub enum SortField {
     UpdatedAt,
     OrderId,
     State,
+    /// Whatever the currency.
+    Amount,
+    /// When the running time is used up; only orders whose clock runs are listed.
+    Deadline,
+    /// The most attempts of an activity, an open shipment's included.
+    Attempts,
+    /// The street, or the line.
+    Address,
 }
 
 /// The last row of the page before: its sort value and its key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
     pub sort: Sort,
-    /// The sort value: the instant in ms, or the text.
+    /// The sort value: the instant in ms, or the text; the store's to read.
     pub value: String,
     pub key: Key,
 }
@@ -98,4 +111,6 @@ pub struct Page {
     pub orders: Vec<Vec<StoredWorkflow>>,
     /// Where the next page begins; `None`: this was the last.
     pub next: Option<Cursor>,
+    /// Only so many orders were sorted; there are more that fit.
+    pub sorted_within: Option<usize>,
 }

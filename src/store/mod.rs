@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use audit::{AuditEntry, AuditFilter, StoredAudit};
 pub use fence::Fence;
-pub use filter::{Cursor, KindFilter, KindPage, OrderFilter, Page, Sort, SortField};
+pub use filter::{Cursor, KindFilter, KindPage, OrderFilter, Page, SORTED_MAX, Sort, SortField};
 pub use sql::Any;
 pub use sqlite::backup;
 pub use version::SchemaVersions;
@@ -366,6 +366,8 @@ pub struct Store {
     pub queues: Vec<StoredQueue>,
     /// A text that only this database knows, to sign with; it stays the same as long as the database is there.
     pub secret: String,
+    /// Whether the owner before did not give it back: it was killed, or its machine went down.
+    pub after_crash: bool,
     /// The first key that is free.
     pub next_key: Key,
     /// The API keys as they are now, revoked ones included.

@@ -36,7 +36,7 @@ const callbacks = {
     if (name === "open") return false;
     if (name === "checked") return false;
     if (name === "value" && node.type === "range") return node.hasAttribute("data-latest");
-    if (name === "value" && node.type !== "hidden") return node.value === node.defaultValue;
+    if (name === "value" && node.matches("input:not([type=hidden])")) return node.value === node.defaultValue;
     if (name === "hidden" && node.hasAttribute("data-raw")) return false;
     return true;
   },

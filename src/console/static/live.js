@@ -50,8 +50,7 @@ export const live = (refresh, span) => {
       if (known && boot.boot !== known) {
         // What this page has seen was durable: a server that knows less stands on another database.
         if (boot.event < seen) return location.reload();
-        const took = boot.recovered === null ? "" : ` It took over ${boot.recovered} open orders;`;
-        told = `The server was restarted and is back after ${away}.${took || " Of your orders"} nothing is missing.`;
+        told = `${boot.told} It was away for ${away}.`;
       }
       known = boot.boot;
     } catch {
@@ -61,7 +60,12 @@ export const live = (refresh, span) => {
     update();
   };
   let known = null;
-  fetch("/console/boot", { cache: "no-store" }).then((r) => r.json()).then((boot) => (known ??= boot.boot), () => {});
+  // What was recovered is news for a while, on whatever page one comes to first.
+  const first = (boot) => {
+    known ??= boot.boot;
+    if (boot.news && sessionStorage.getItem("told") !== boot.boot) say(boot.told, false);
+  };
+  fetch("/console/boot", { cache: "no-store" }).then((r) => r.json()).then(first, () => {});
 
   // Sessions end with the server's life, with their time, and with their key.
   const signIn = () => {
@@ -83,7 +87,10 @@ export const live = (refresh, span) => {
     banner.replaceChildren(Object.assign(document.createElement("span"), { textContent: words }));
     if (lost) return;
     const close = Object.assign(document.createElement("button"), { textContent: "Dismiss", className: "quiet" });
-    close.addEventListener("click", () => banner.replaceChildren());
+    close.addEventListener("click", () => {
+      if (known) sessionStorage.setItem("told", known);
+      banner.replaceChildren();
+    });
     banner.append(close);
   };
 

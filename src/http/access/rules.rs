@@ -23,7 +23,7 @@ const OPERATE: Option<Scope> = Some(Operate);
 const ADMIN: Option<Scope> = Some(Admin);
 
 /// The rules. Those that are open say nothing of any order.
-pub const RULES: [Line; 54] = [
+pub const RULES: [Line; 60] = [
     ("/", OPEN, OPEN, true),
     ("/healthz", OPEN, OPEN, true),
     ("/readyz", OPEN, OPEN, true),
@@ -76,7 +76,13 @@ pub const RULES: [Line; 54] = [
     ("/console/needs", READ, OPERATE, true),
     ("/console/overview", READ, OPERATE, false),
     ("/console/engine", READ, OPERATE, false),
+    ("/console/work", READ, OPERATE, true),
+    ("/console/work/{task_id}", READ, OPERATE, true),
+    ("/console/work/{task_id}/cancel", READ, OPERATE, true),
+    ("/console/queues", READ, OPERATE, false),
+    ("/console/queues/{queue}", READ, ADMIN, false),
     ("/console/batch", READ, OPERATE, true),
+    ("/console/batch/{batch}", READ, OPERATE, true),
     ("/console/orders/{order_id}", READ, OPERATE, true),
     ("/console/orders/{order_id}/{action}", READ, OPERATE, true),
 ];

@@ -52,6 +52,9 @@ fn write(engine: &Engine, page: &Page) -> Result<String, Problem> {
         Some(cursor) => write_text(&write_cursor(cursor), &mut json),
         None => json.push_str("null"),
     }
+    if let Some(n) = page.sorted_within {
+        json.push_str(&format!(",\"sorted_within\":{n}"));
+    }
     json.push('}');
     Ok(json)
 }
@@ -77,7 +80,7 @@ pub fn filter(mut query: Query) -> Result<OrderFilter, Vec<Fault>> {
     }
     let created_after = query.take_as("created_after", "must be an RFC 3339 instant", Timestamp::parse);
     let created_before = query.take_as("created_before", "must be an RFC 3339 instant", Timestamp::parse);
-    let sort = query.take_as("sort", "must be created_at, updated_at, order_id or state, with - for descending", sort);
+    let sort = query.take_as("sort", "must be one of the sorts, with - for descending", sort);
     let sort = sort.unwrap_or_default();
     let limit = query.take_as("limit", "must be a whole number from 1 to 500", |text| {
         text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit))
@@ -96,6 +99,7 @@ pub fn filter(mut query: Query) -> Result<OrderFilter, Vec<Fault>> {
         created_after,
         created_before,
         sort,
+        bounded: false,
         limit: limit.unwrap_or(LIMIT),
         cursor,
     })
@@ -113,11 +117,15 @@ const KINDS: [FailureKind; 9] = [
     FailureKind::SecretsUnreadable,
 ];
 
-const FIELDS: [(&str, SortField); 4] = [
+const FIELDS: [(&str, SortField); 8] = [
     ("created_at", SortField::CreatedAt),
     ("updated_at", SortField::UpdatedAt),
     ("order_id", SortField::OrderId),
     ("state", SortField::State),
+    ("amount", SortField::Amount),
+    ("deadline", SortField::Deadline),
+    ("attempts", SortField::Attempts),
+    ("address", SortField::Address),
 ];
 
 fn sort(text: &str) -> Option<Sort> {
@@ -144,9 +152,18 @@ fn read_cursor(text: &str) -> Option<Cursor> {
     let sort = sort(parts.next()?)?;
     let key = Key(parts.next()?.parse().ok()?);
     let value = parts.next()?.to_owned();
-    let is_time = matches!(sort.field, SortField::CreatedAt | SortField::UpdatedAt);
-    let fits = if is_time { value.parse::<i64>().is_ok() } else { !value.contains('\0') };
+    let plain = value.parse::<i64>().is_ok();
+    let fits = match sort.field {
+        SortField::CreatedAt => plain,
+        SortField::UpdatedAt | SortField::State | SortField::OrderId => !value.contains('\0'),
+        _ => windowed(&value),
+    };
     fits.then_some(Cursor { sort, value, key })
+}
+
+/// Where a window begins, and the value.
+fn windowed(value: &str) -> bool {
+    value.split_once(' ').is_some_and(|(floor, value)| floor.parse::<i64>().is_ok() && !value.contains('\0'))
 }
 
 #[cfg(test)]

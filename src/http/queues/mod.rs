@@ -92,7 +92,7 @@ fn name(req: &HttpRequest) -> &str {
     req.match_info().get("queue").unwrap_or_default()
 }
 
-fn unknown_queue(problem: Problem) -> Problem {
+pub fn unknown_queue(problem: Problem) -> Problem {
     match problem.code.as_ref() {
         "order_not_found" => Problem::new(StatusCode::NOT_FOUND, "queue_not_found", "there is no queue of this name"),
         _ => problem,

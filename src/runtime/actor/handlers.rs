@@ -17,7 +17,12 @@ impl Actor for WorkflowActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         match self.load.take() {
             Some(Load::Fresh) => {}
-            Some(Load::From(rows)) => self.restore(&rows, ctx),
+            Some(Load::From(rows)) => {
+                self.restore(&rows, ctx);
+                if let Some(family) = &self.family {
+                    self.local.shared.recovery.note_calls(family);
+                }
+            }
             Some(Load::FromStore) => self.begin_load(ctx),
             // Restarted. A commit that is on its way is awaited first, so that SQL is read after it.
             None if self.in_flight.is_some() => self.phase = Phase::Loading,

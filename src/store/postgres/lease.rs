@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Double, Nullable, Text};
+use diesel::sql_types::{BigInt, Bool, Double, Nullable, Text};
 
 use super::open::Address;
 use crate::store::Fence;
@@ -28,6 +28,12 @@ pub fn holder() -> String {
 }
 
 #[derive(QueryableByName)]
+struct Free {
+    #[diesel(sql_type = Bool)]
+    orphaned: bool,
+}
+
+#[derive(QueryableByName)]
 struct Taken {
     #[diesel(sql_type = BigInt)]
     epoch: i64,
@@ -39,9 +45,10 @@ struct Held {
     holder: Option<String>,
 }
 
-/// Raises the epoch if nobody holds the lease. `Err`: who does.
-pub fn take(c: &mut PgConnection) -> QueryResult<Result<i64, String>> {
-    let free = "SELECT epoch FROM owner WHERE id = 1 AND (renewed_at IS NULL
+/// Raises the epoch if nobody holds the lease: the new epoch, and whether the holder before never gave it back. `Err`:
+/// who holds it.
+pub fn take(c: &mut PgConnection) -> QueryResult<Result<(i64, bool), String>> {
+    let free = "SELECT holder IS NOT NULL AS orphaned FROM owner WHERE id = 1 AND (renewed_at IS NULL
         OR renewed_at < clock_timestamp() - make_interval(secs => $1)
         OR renewed_at < clock_timestamp() - make_interval(secs => $2)
            AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = session)) FOR UPDATE";
@@ -50,13 +57,13 @@ pub fn take(c: &mut PgConnection) -> QueryResult<Result<i64, String>> {
     c.transaction(|c| {
         // The lock that keeps commits out is held from before the decision until the epoch is raised.
         let free = diesel::sql_query(free).bind::<Double, _>(LEASE.as_secs_f64());
-        let free = free.bind::<Double, _>(ORPHANED.as_secs_f64()).get_result::<Taken>(c).optional()?;
-        if free.is_none() {
+        let free = free.bind::<Double, _>(ORPHANED.as_secs_f64()).get_result::<Free>(c).optional()?;
+        let Some(Free { orphaned }) = free else {
             let held = diesel::sql_query("SELECT holder FROM owner WHERE id = 1").get_result::<Held>(c)?;
             return Ok(Err(held.holder.unwrap_or_else(|| "unknown".to_owned())));
-        }
+        };
         let taken = diesel::sql_query(raise).bind::<Text, _>(holder()).get_result::<Taken>(c)?;
-        Ok(Ok(taken.epoch))
+        Ok(Ok((taken.epoch, orphaned)))
     })
 }
 

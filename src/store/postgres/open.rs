@@ -98,7 +98,7 @@ fn one_line(text: &dyn std::fmt::Display) -> String {
 /// pass. Any other will not.
 pub fn open(address: Address, readers: usize) -> Result<Store, OpenError> {
     let mut c = address.first()?;
-    let epoch = become_owner(&address, &mut c)?;
+    let (epoch, after_crash) = become_owner(&address, &mut c)?;
     let fence = Fence::leased(LEASE);
     let address = Arc::new(address);
     let keeper = Keeper::start(Arc::clone(&address), epoch, fence.clone()).map_err(|e| address.io(&e))?;
@@ -114,6 +114,7 @@ pub fn open(address: Address, readers: usize) -> Result<Store, OpenError> {
         secret: queries.secret().map_err(|e| address.io(&e))?,
         queries,
         journal: Box::new(PostgresJournal::new(address, epoch, next_fact)),
+        after_crash,
         next_key,
         ownership: Box::new(keeper),
         fence,
@@ -122,20 +123,20 @@ pub fn open(address: Address, readers: usize) -> Result<Store, OpenError> {
 
 /// Takes the lease; the schema is made before where there is none, and brought up to date after: under a running owner
 /// it is not touched.
-fn become_owner(address: &Address, c: &mut PgConnection) -> Result<i64, OpenError> {
+fn become_owner(address: &Address, c: &mut PgConnection) -> Result<(i64, bool), OpenError> {
     let away = |e| unreachable(address, &e);
     c.batch_execute(&format!("SELECT pg_advisory_lock({SCHEMA_LOCK})")).map_err(away)?;
     if !check_ours(address, c)? {
         c.run_pending_migrations(MIGRATIONS).map_err(|e| address.io(&e))?;
     }
     versions(address, c)?.check(&address.shown)?;
-    let epoch = match lease::take(c).map_err(away)? {
-        Ok(epoch) => epoch,
+    let (epoch, after_crash) = match lease::take(c).map_err(away)? {
+        Ok(taken) => taken,
         Err(holder) => return Err(OpenError::InUse { path: address.shown.clone(), holder }),
     };
     c.run_pending_migrations(MIGRATIONS).map_err(|e| address.io(&e))?;
     c.batch_execute(&format!("SELECT pg_advisory_unlock({SCHEMA_LOCK})")).map_err(away)?;
-    Ok(epoch)
+    Ok((epoch, after_crash))
 }
 
 /// Opens a database for reading only, also while a server runs on it.

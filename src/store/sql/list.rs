@@ -8,26 +8,40 @@ use super::connection::{Any, MultiBackend};
 use super::error::classify;
 use super::queries::families_of;
 use super::schema::workflows;
+use super::window;
 use crate::model::Key;
-use crate::store::{Cursor, KindFilter, KindPage, OrderFilter, Page, SortField, StoreError};
+use crate::store::{Cursor, KindFilter, KindPage, OrderFilter, Page, Sort, SortField, StoreError};
 use crate::workflows::order;
 
 /// An open shipment of the order at hand.
 const CHILD: &str = "EXISTS (SELECT 1 FROM workflows c WHERE c.root = workflows.key AND c.root <> c.key
     AND c.ended_at IS NULL AND ";
 
-type Boxed<'a> = workflows::BoxedQuery<'a, MultiBackend, (BigInt, BigInt, BigInt, Text, Text)>;
+pub type Boxed<'a> = workflows::BoxedQuery<'a, MultiBackend, (BigInt, BigInt, BigInt, Text, Text)>;
 
 /// Where the two databases speak of the same in different words.
 struct Words {
     /// Begins a condition that the state is one of those that follow, by the index on rare states.
     rare_state: Option<&'static str>,
-    /// Begins a condition that a text, which follows, is part of the id.
-    id_holds: &'static str,
+    /// A condition that a text, which stands between the two, is part of the id.
+    id_holds: [&'static str; 2],
+    /// Only those with an activity that is being tried again, their shipments' included.
+    retrying: [&'static str; 2],
     /// Begins a condition on the metadata entry whose name follows.
     metadata: &'static str,
     /// The entry's value as text, compared to what follows.
     metadata_text: &'static str,
+}
+
+/// The condition of SQLite's index on states, word for word: a partial index is used only where the statement says so.
+const INDEXED: &str = "workflows.state IN ('in_review', 'compensating', 'stuck', 'failed', 'cancelled', 'timed_out')";
+
+/// One state is walked in the order of the index; several are gathered first, so few must be in them.
+fn by_state_index(states: &[String]) -> bool {
+    match states {
+        [one] => INDEXED.contains(&format!("'{one}'")),
+        many => many.iter().all(|state| ["compensating", "stuck", "failed", "timed_out"].contains(&state.as_str())),
+    }
 }
 
 /// States that few orders are in, of all that there ever were.
@@ -37,7 +51,13 @@ const OPEN: [&str; 7] = ["received", "validated", "in_review", "charging", "ship
 
 const SQLITE: Words = Words {
     rare_state: None,
-    id_holds: "instr(lower(workflows.id), lower(",
+    // The index on the id is a small part of the table.
+    id_holds: ["workflows.key IN (SELECT i.key FROM workflows i WHERE instr(lower(i.id), lower(", ")) > 0)"],
+    // By the partial index on those that are: the same words, or it is not used.
+    retrying: [
+        "workflows.key IN (SELECT r.root FROM workflows r WHERE r.retrying AND r.ended_at IS NULL)",
+        "workflows.key NOT IN (SELECT r.root FROM workflows r WHERE r.retrying AND r.ended_at IS NULL)",
+    ],
     metadata: "EXISTS (SELECT 1 FROM json_each(workflows.snapshot, '$.state.start.metadata') m WHERE m.key = ",
     metadata_text: " AND CASE m.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'
         ELSE CAST(m.value AS TEXT) END = ",
@@ -45,7 +65,11 @@ const SQLITE: Words = Words {
 
 const POSTGRES: Words = Words {
     rare_state: Some("workflows.rare_state = ANY (string_to_array("),
-    id_holds: "strpos(lower(workflows.id), lower(",
+    id_holds: ["strpos(lower(workflows.id), lower(", ")) > 0"],
+    retrying: [
+        "workflows.key IN (SELECT r.root FROM workflows r WHERE r.retrying AND r.ended_at IS NULL)",
+        "workflows.key NOT IN (SELECT r.root FROM workflows r WHERE r.retrying AND r.ended_at IS NULL)",
+    ],
     metadata: "EXISTS (SELECT 1 FROM jsonb_each_text(CASE jsonb_typeof(workflows.snapshot::jsonb #>
         '{state,start,metadata}') WHEN 'object' THEN workflows.snapshot::jsonb #> '{state,start,metadata}' END) m
         WHERE m.key = ",
@@ -53,28 +77,32 @@ const POSTGRES: Words = Words {
 };
 
 pub fn orders(c: &mut Any, filter: &OrderFilter) -> Result<Page, StoreError> {
-    use workflows::{created_at, id, key, state, updated_at};
-    let words = match c {
-        Any::Sqlite(_) => &SQLITE,
-        Any::Postgres(_) => &POSTGRES,
-    };
+    use workflows::{id, key, state, updated_at};
+    if window::takes(filter) {
+        return window::orders(c, filter);
+    }
+    if let Some(page) = recent(c, filter)? {
+        return Ok(page);
+    }
+    let sqlite = matches!(c, Any::Sqlite(_));
     let sort = filter.sort;
-    let query = workflows::table.select((key, created_at, updated_at, state, id)).into_boxed();
-    let query = narrow(query, filter, words);
+    let query = workflows::table.select(columns()).into_boxed();
+    let query = narrow(query, filter, sqlite);
     let query = match &filter.cursor {
         Some(cursor) => behind(query, cursor)?,
         None => query,
     };
     // Keys are given in order of creation, so that the newest first need no index of their own.
     let query: Boxed<'_> = match (sort.field, sort.descending) {
-        (SortField::CreatedAt, true) => query.order(key.desc()),
-        (SortField::CreatedAt, false) => query.order(key.asc()),
         (SortField::UpdatedAt, true) => query.order((updated_at.desc(), key.desc())),
         (SortField::UpdatedAt, false) => query.order((updated_at.asc(), key.asc())),
         (SortField::OrderId, true) => query.order((id.desc(), key.desc())),
         (SortField::OrderId, false) => query.order((id.asc(), key.asc())),
         (SortField::State, true) => query.order((state.desc(), key.desc())),
         (SortField::State, false) => query.order((state.asc(), key.asc())),
+        // The others are the window's.
+        (_, true) => query.order(key.desc()),
+        (_, false) => query.order(key.asc()),
     };
     let limit = filter.limit.max(1);
     let mut rows = query.limit(limit as i64 + 1).load::<(i64, i64, i64, String, String)>(c).map_err(classify)?;
@@ -83,15 +111,56 @@ pub fn orders(c: &mut Any, filter: &OrderFilter) -> Result<Page, StoreError> {
     let next = rows.last().filter(|_| more).map(|(last, created, updated, in_state, named)| Cursor {
         sort,
         value: match sort.field {
-            SortField::CreatedAt => created.to_string(),
             SortField::UpdatedAt => updated.to_string(),
             SortField::OrderId => named.clone(),
             SortField::State => in_state.clone(),
+            _ => created.to_string(),
         },
         key: Key(*last),
     });
     let keys: Vec<i64> = rows.iter().map(|row| row.0).collect();
-    Ok(Page { orders: families_of(c, &keys)?, next })
+    Ok(Page { orders: families_of(c, &keys)?, next, sorted_within: None })
+}
+
+/// What a list is read as before its families are.
+pub type Columns = (workflows::key, workflows::created_at, workflows::updated_at, workflows::state, workflows::id);
+
+pub fn columns() -> Columns {
+    (workflows::key, workflows::created_at, workflows::updated_at, workflows::state, workflows::id)
+}
+
+/// Orders that are looked at for a part of an id before all are.
+const RECENT: i64 = 3_000;
+
+/// A part of an id that many have is found among the newest; without this, all that have it would be gathered first.
+fn recent(c: &mut Any, filter: &OrderFilter) -> Result<Option<Page>, StoreError> {
+    let newest_first = filter.sort == Sort::default() && matches!(c, Any::Sqlite(_));
+    let Some(part) = filter.q.as_ref().filter(|_| newest_first) else { return Ok(None) };
+    let top = match &filter.cursor {
+        Some(cursor) => cursor.key.0,
+        None => {
+            workflows::table
+                .select(diesel::dsl::max(workflows::key))
+                .get_result::<Option<i64>>(c)
+                .map_err(classify)?
+                .unwrap_or(0)
+                + 1
+        }
+    };
+    let plain = OrderFilter { q: None, cursor: None, ..filter.clone() };
+    let query = narrow(workflows::table.select(columns()).into_boxed(), &plain, true);
+    let holds = sql::<Bool>("instr(lower(workflows.id), lower(").bind::<Text, _>(part).sql(")) > 0");
+    let query = query.filter(holds).filter(workflows::key.lt(top)).filter(workflows::key.ge(top - RECENT));
+    let query = query.order(workflows::key.desc()).select((workflows::key, workflows::created_at));
+    let mut rows: Vec<(i64, i64)> = query.limit(filter.limit.max(1) as i64 + 1).load(c).map_err(classify)?;
+    if rows.len() <= filter.limit.max(1) {
+        return Ok(None);
+    }
+    rows.truncate(filter.limit.max(1));
+    let next =
+        rows.last().map(|(key, created)| Cursor { sort: filter.sort, value: created.to_string(), key: Key(*key) });
+    let keys: Vec<i64> = rows.iter().map(|row| row.0).collect();
+    Ok(Some(Page { orders: families_of(c, &keys)?, next, sorted_within: None }))
 }
 
 /// Each kind is walked on its own, from the newest, on the index by kind; the newest of all of them are the page.
@@ -122,7 +191,8 @@ pub fn of_kinds(c: &mut Any, filter: &KindFilter) -> Result<KindPage, StoreError
     Ok(KindPage { families: families_of(c, &keys)?, next })
 }
 
-fn narrow<'a>(mut query: Boxed<'a>, filter: &'a OrderFilter, words: &Words) -> Boxed<'a> {
+pub fn narrow<'a>(mut query: Boxed<'a>, filter: &'a OrderFilter, sqlite: bool) -> Boxed<'a> {
+    let words = if sqlite { &SQLITE } else { &POSTGRES };
     query = query.filter(workflows::kind.eq(order::KIND));
     if !filter.states.is_empty() {
         query = query.filter(workflows::state.eq_any(&filter.states));
@@ -132,16 +202,20 @@ fn narrow<'a>(mut query: Boxed<'a>, filter: &'a OrderFilter, words: &Words) -> B
         {
             let states = filter.states.join(",");
             query = query.filter(sql::<Bool>(rare_state).bind::<Text, _>(states).sql(", ','))"));
-        } else if filter.states.iter().all(|state| OPEN.contains(&state.as_str())) {
+        } else if sqlite && by_state_index(&filter.states) {
+            query = query.filter(sql::<Bool>(INDEXED));
+        }
+        if filter.states.iter().all(|state| OPEN.contains(&state.as_str())) {
             query = query.filter(workflows::ended_at.is_null());
         }
     }
     if let Some(part) = &filter.q {
-        query = query.filter(sql::<Bool>(words.id_holds).bind::<Text, _>(part).sql(")) > 0"));
+        let [before, after] = words.id_holds;
+        query = query.filter(sql::<Bool>(before).bind::<Text, _>(part).sql(after));
     }
     if let Some(retrying) = filter.retrying {
-        let own = sql::<Bool>("((workflows.ended_at IS NULL AND workflows.retrying) OR ").sql(CHILD);
-        query = query.filter(own.sql("c.retrying)) = ").bind::<Bool, _>(retrying));
+        let [those, others] = words.retrying;
+        query = query.filter(sql::<Bool>(if retrying { those } else { others }));
     }
     if let Some(least) = filter.attempts_min {
         let least = i32::try_from(least).unwrap_or(i32::MAX);
@@ -186,5 +260,7 @@ fn behind<'a>(query: Boxed<'a>, cursor: &'a Cursor) -> Result<Boxed<'a>, StoreEr
             let behind = sql::<Bool>(&pair(column)).bind::<Text, _>(&cursor.value);
             query.filter(behind.sql(", ").bind::<BigInt, _>(last).sql(")"))
         }
+        // The window's own affair.
+        SortField::Amount | SortField::Deadline | SortField::Attempts | SortField::Address => query,
     })
 }

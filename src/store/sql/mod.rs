@@ -10,6 +10,7 @@ mod kept;
 mod list;
 mod queries;
 pub mod schema;
+mod window;
 
 pub use access::{AuditRow, KeyRow};
 pub use connection::{Any, Connect, pool};

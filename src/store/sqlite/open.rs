@@ -40,7 +40,7 @@ pub fn open(path: &Path, readers: usize) -> Result<Store, OpenError> {
     let io = |e: &dyn std::fmt::Display| OpenError::Io { path: shown.clone(), why: e.to_string() };
     check_writable(path, &shown)?;
     let is_new = !check_ours(path, &shown)?;
-    let ownership = own(path, &shown)?;
+    let (ownership, after_crash) = own(path, &shown)?;
     if is_new {
         create(path).map_err(|e| io(&e))?;
     } else {
@@ -67,6 +67,7 @@ pub fn open(path: &Path, readers: usize) -> Result<Store, OpenError> {
         secret: queries.secret().map_err(|e| io(&e))?,
         queries,
         journal: Box::new(SqliteJournal::new(path.to_owned(), writer, epoch, next_fact)),
+        after_crash,
         next_key,
         fence: Fence::default(),
         ownership: Box::new(ownership),
@@ -151,8 +152,22 @@ fn check_ours(path: &Path, shown: &str) -> Result<bool, OpenError> {
     }
 }
 
-/// Keeps other processes out, by a lock of the operating system that ends with this process.
-fn own(path: &Path, shown: &str) -> Result<File, OpenError> {
+/// Says in the lock file that its owner is at work; whoever ends in order takes it away.
+const AT_WORK: &str = "at work";
+
+/// The lock file while it is ours.
+struct Owned(File);
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        // Otherwise the next start says that this one crashed, which costs nothing.
+        let _ended = self.0.set_len(0);
+    }
+}
+
+/// Keeps other processes out, by a lock of the operating system that ends with this process. True: the owner before
+/// did not end in order.
+fn own(path: &Path, shown: &str) -> Result<(Owned, bool), OpenError> {
     let io = |e: std::io::Error| OpenError::Io { path: shown.to_owned(), why: format!("its lock file: {e}") };
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
@@ -163,14 +178,19 @@ fn own(path: &Path, shown: &str) -> Result<File, OpenError> {
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();
             lock.read_to_string(&mut holder).map_err(io)?;
-            let holder = if holder.trim().is_empty() { "unknown".to_owned() } else { holder.trim().to_owned() };
+            let holder = holder.lines().next().map(str::trim).filter(|first| !first.is_empty());
+            let holder = holder.unwrap_or("unknown").to_owned();
             return Err(OpenError::InUse { path: shown.to_owned(), holder });
         }
         Err(TryLockError::Error(e)) => return Err(io(e)),
     }
+    let mut before = Vec::new();
+    Read::by_ref(&mut lock).take(1_000).read_to_end(&mut before).map_err(io)?;
+    let after_crash = String::from_utf8_lossy(&before).lines().any(|line| line == AT_WORK);
     lock.set_len(0).and_then(|()| lock.rewind()).map_err(io)?;
-    writeln!(lock, "{}", std::process::id()).map_err(io)?;
-    Ok(lock)
+    // Synced, so that it is there after a power cut as well.
+    write!(lock, "{}\n{AT_WORK}\n", std::process::id()).and_then(|()| lock.sync_all()).map_err(io)?;
+    Ok((Owned(lock), after_crash))
 }
 
 /// Makes an empty database and marks it as ours, before the log is switched on, so that the mark is in the file itself.
