@@ -46,4 +46,20 @@ mod tests {
             matches!(newer.check("db"), Err(OpenError::Newer { found, known, .. }) if found == "3" && known == "2")
         );
     }
+
+    /// Two migrations of one version are one migration to the database: the second is never run.
+    #[test]
+    fn no_two_migrations_have_the_same_version() {
+        for database in ["sqlite", "postgres"] {
+            let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(database);
+            let names =
+                std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            let mut versions: Vec<String> =
+                names.map(|name| name.split('_').next().unwrap_or_default().to_owned()).collect();
+            let all = versions.len();
+            versions.sort();
+            versions.dedup();
+            assert_eq!(versions.len(), all, "{database}: {versions:?}");
+        }
+    }
 }
