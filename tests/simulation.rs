@@ -75,7 +75,7 @@ fn every_planted_bug_is_found() {
 
 #[test]
 fn a_found_story_is_made_small_and_tells_how_to_see_it_again() {
-    let plan: Plan = "rough,orders=3,clock_jumps=0".parse().unwrap();
+    let plan: Plan = "calm,orders=2,signals=6,refusals=200,crashes=2".parse().unwrap();
     let bug = "no-refund".parse().unwrap();
     let found = (1..=200).find_map(|seed| sim::run(seed, &plan, Some(bug)).err()).unwrap();
     let before = found.story.len();
