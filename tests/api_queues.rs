@@ -459,3 +459,21 @@ fn the_queues_are_shown_and_set_from_the_command_line() {
     assert_eq!(run(&["set", "shipping"]).0, 2);
     assert_eq!(run(&["set", "nothing", "--pause"]).0, 1);
 }
+
+#[test]
+fn hundreds_of_workers_that_ask_at_once_are_all_answered() {
+    let server = Server::start(&[], Vec::new());
+    let line = server.line();
+    for _ in 0..3 {
+        let asks = (0..200).map(|n| {
+            let line = line.clone();
+            std::thread::spawn(move || {
+                let body = json!({"worker_id": format!("w-{n}"), "wait_seconds": 0});
+                line.post("/api/queues/shipping/poll", Some(&body)).unwrap().status
+            })
+        });
+        let asks: Vec<_> = asks.collect();
+        let answers: Vec<u16> = asks.into_iter().map(|ask| ask.join().unwrap()).collect();
+        assert!(answers.iter().all(|status| *status == 204), "{answers:?}");
+    }
+}

@@ -292,4 +292,9 @@ impl Head {
 
 impl Actor for Pool {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        // Hundreds of outside workers speak at once; what comes from shards and calls is bounded by what was sent out.
+        ctx.set_mailbox_capacity(self.shared.options.shard_mailbox_max);
+    }
 }
