@@ -11,6 +11,7 @@ pub mod http;
 pub mod kernel;
 pub mod load;
 pub mod model;
+mod open_files;
 pub mod runtime;
 pub mod sandbox;
 pub mod secrets;

@@ -13,7 +13,7 @@ use crate::config::{self, Config, ConfigError};
 use crate::runtime::{Engine, Options};
 use crate::store::{self, Location, OpenError, Queries, Store};
 use crate::tasks::TaskTypes;
-use crate::{http, telemetry};
+use crate::{http, open_files, telemetry};
 
 /// Between two looks of a process that stands by.
 const STAND_BY_LOOK: Duration = Duration::from_millis(300);
@@ -55,6 +55,16 @@ pub fn serve(args: &ServeArgs, tasks: Arc<TaskTypes>) -> Result<(), CliError> {
     let metrics = telemetry::metrics().map_err(usage)?;
     for warning in warnings {
         tracing::warn!("{warning}");
+    }
+    let files = open_files::raise();
+    let connections = open_files::connections(server_options.max_connections, files);
+    if connections < server_options.max_connections {
+        tracing::warn!(
+            connections,
+            files,
+            "fewer connections than max_connections: more files may not be open (ulimit -n)"
+        );
+        server_options.max_connections = connections;
     }
     // Read before anything runs, so that nothing that runs waits for a file.
     if let Err(error) = server_options.secrets.load() {

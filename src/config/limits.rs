@@ -75,6 +75,7 @@ impl Settings {
         Ok(Options {
             shards: if self.shards == 0 { defaults.shards } else { self.shards.min(64) },
             live_max: from_1("live_max", self.live_max)?,
+            steps_max: from_1("steps_max", self.steps_max)?,
             audit_per_second: self.audit_per_second,
             readers: from_1("readers", self.readers)?.min(64),
             passivate_after_ms: ms("passivate_after_seconds", self.passivate_after_seconds)?,

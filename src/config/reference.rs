@@ -8,7 +8,7 @@ use crate::kernel::RetryPolicy;
 use crate::runtime::QueueOptions;
 
 /// A key and what it means. `NAME` stands for a name of the reader's.
-pub const KEYS: [(&str, &str); 56] = [
+pub const KEYS: [(&str, &str); 57] = [
     ("bind", "Where to listen, `HOST:PORT`. Beyond loopback only with an API key, or `insecure`."),
     ("insecure", "Allows to listen beyond loopback without API keys."),
     (
@@ -55,6 +55,10 @@ pub const KEYS: [(&str, &str); 56] = [
     ("workers", "Threads that serve HTTP; 0: as many as cores."),
     ("shards", "Arbiters that host order actors; 0: half as many as cores."),
     ("live_max", "Live actors; beyond it new orders are refused with 503."),
+    (
+        "steps_max",
+        "Steps under way (requests, ends of calls, timers, until they are on disk); beyond it new work is refused with 503, and what was accepted goes on at full rate.",
+    ),
     ("readers", "Threads that read the database; on PostgreSQL as many connections."),
     (
         "audit_per_second",

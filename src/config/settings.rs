@@ -56,6 +56,8 @@ pub struct Settings {
     pub shards: usize,
     /// Live actors; beyond it new orders are refused with 503.
     pub live_max: usize,
+    /// Steps under way; beyond it new work is refused with 503.
+    pub steps_max: usize,
     /// Threads that read the database.
     pub readers: usize,
     /// Stored histories that are folded and compared with their rows in a second, in the background; 0: none.
@@ -254,6 +256,7 @@ impl Default for Settings {
             workers: 0,
             shards: 0,
             live_max: engine.live_max,
+            steps_max: engine.steps_max,
             readers: engine.readers,
             audit_per_second: engine.audit_per_second,
             passivate_after_seconds: engine.passivate_after_ms as f64 / 1e3,

@@ -121,13 +121,17 @@ pub fn framed(resource: Resource, meter: Meter) -> impl HttpServiceFactory {
         };
         req.extensions_mut().insert(Rc::clone(&visit));
         // What is open to all does nothing to any order.
-        let noted = (acts && rule.scope.is_some()).then_some((visit, site));
+        let noted = (acts && rule.scope.is_some()).then_some(visit);
         let trace = tracing::enabled!(tracing::Level::DEBUG).then(|| trace::of(req.headers())).flatten();
         let call = AssertUnwindSafe(service.call(req)).catch_unwind();
         Either::Right(async move {
             match call.await {
                 Ok(outcome) => {
                     let response = outcome?;
+                    let overloaded = problem(&response).is_some_and(Problem::is_overload);
+                    if overloaded {
+                        site.refusals.turn().await;
+                    }
                     meter.record(&method, response.status(), started);
                     tracing::debug!(
                         order_id = response.request().match_info().get("order_id"),
@@ -137,13 +141,17 @@ pub fn framed(resource: Resource, meter: Meter) -> impl HttpServiceFactory {
                         ms = started.elapsed().as_millis() as u64, "a request is answered"
                     );
                     let response = finished(response);
-                    note(noted, response.status(), response.response().extensions().contains::<Audited>());
+                    let audited = response.response().extensions().contains::<Audited>();
+                    // What was not even looked at is counted, but nobody fills the audit with it.
+                    if !overloaded && !audited {
+                        note(noted, &site, response.status());
+                    }
                     Ok(response)
                 }
                 Err(_panic) => {
                     tracing::error!(%method, path = uri.path(), "a handler panicked");
                     meter.record(&method, StatusCode::INTERNAL_SERVER_ERROR, started);
-                    note(noted, StatusCode::INTERNAL_SERVER_ERROR, false);
+                    note(noted, &site, StatusCode::INTERNAL_SERVER_ERROR);
                     let instance = Some(uri.path().into());
                     Err(Problem { instance, close: true, ..Problem::internal() }.into())
                 }
@@ -170,25 +178,27 @@ fn enter(
             let Refusal { problem, key } = *refusal;
             if let (true, Some(key)) = (acts, key) {
                 let visit = Rc::new(Visit::new(Asker::Key(key), route, req));
-                note(Some((visit, site)), problem.status, false);
+                note(Some(visit), &site, problem.status);
             }
             Err(problem)
         }
     }
 }
 
-/// Enters in the audit what was answered, unless that was stored with what it caused. A method that is not known
-/// asked for nothing.
-fn note(noted: Option<(Rc<Visit>, Data<Site>)>, status: StatusCode, audited: bool) {
-    let Some((visit, site)) = noted.filter(|_| !audited && status != StatusCode::METHOD_NOT_ALLOWED) else { return };
+/// Enters in the audit what was answered. A method that is not known asked for nothing.
+fn note(noted: Option<Rc<Visit>>, site: &Site, status: StatusCode) {
+    let Some(visit) = noted.filter(|_| status != StatusCode::METHOD_NOT_ALLOWED) else { return };
     if let Ok(engine) = site.engine() {
         engine.note(visit.entry(status.as_u16()));
     }
 }
 
+fn problem(response: &ServiceResponse) -> Option<&Problem> {
+    response.response().error().and_then(|error| error.as_error())
+}
+
 fn finished(response: ServiceResponse) -> ServiceResponse {
-    let problem = response.response().error().and_then(|error| error.as_error::<Problem>());
-    if let Some(problem) = problem {
+    if let Some(problem) = problem(&response) {
         let answer = problem.response(Some(response.request().uri().path()));
         return response.into_response(answer);
     }

@@ -18,6 +18,7 @@ mod keys;
 mod openapi;
 pub(crate) mod orders;
 pub(crate) mod origin;
+mod pace;
 pub(crate) mod problem;
 pub(crate) mod query;
 pub mod queue_schema;

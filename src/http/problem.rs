@@ -18,6 +18,7 @@ const CONTENT_TYPE: &str = "application/problem+json";
 const RETRY_AFTER_S: u32 = 1;
 /// The engine's word for one workflow's own queue being full: that client's doing, not the server's.
 const MAILBOX: &str = "mailbox";
+const OVERLOADED: &str = "overloaded";
 
 /// The body of every error.
 #[derive(Debug, Serialize, ToSchema)]
@@ -109,6 +110,11 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "cross_origin", why)
     }
 
+    /// Whether more came than can be taken at the moment.
+    pub fn is_overload(&self) -> bool {
+        self.code == OVERLOADED
+    }
+
     pub fn internal() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "the server failed over this request")
     }
@@ -194,7 +200,7 @@ impl From<EngineError> for Problem {
                     MAILBOX => StatusCode::TOO_MANY_REQUESTS,
                     _ => StatusCode::SERVICE_UNAVAILABLE,
                 };
-                Self { retry_after_s: Some(retry_after_s.max(1)), ..Self::new(status, "overloaded", detail) }
+                Self { retry_after_s: Some(retry_after_s.max(1)), ..Self::new(status, OVERLOADED, detail) }
             }
             EngineError::Draining => Self::unavailable("draining", detail),
             EngineError::Store(source) => {

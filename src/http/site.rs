@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::Seat;
 use super::access::{Asker, Gate, Refusal, Rule};
+use super::pace::Pace;
 use super::problem::Problem;
 use super::tls::TlsFiles;
 use crate::access::{Digest, Key};
@@ -113,13 +114,15 @@ pub struct Site {
     streams: Arc<Semaphore>,
     pub console: Console,
     pub gate: Gate,
+    /// Refusals for overload.
+    pub refusals: Pace,
 }
 
 impl Site {
     pub fn new(options: ServerOptions, seat: Seat) -> Self {
         let streams = Arc::new(Semaphore::new(options.streams_max));
         let gate = Gate::new(&options);
-        Self { seat, options, streams, console: Console::default(), gate }
+        Self { seat, options, streams, console: Console::default(), gate, refusals: Pace::default() }
     }
 
     /// A place for a stream, given back when it is dropped.

@@ -26,8 +26,8 @@ impl World {
         let orders = Orders::new(&LoadOptions::default());
         let mut tally = Tally::new(3).unwrap();
         for (number, state) in [(0, "completed"), (1, "cancelled"), (2, "failed")] {
-            tally.accept(number, Duration::ZERO);
-            tally.end(number, state, Duration::ZERO);
+            tally.accept(number, Duration::ZERO, Duration::ZERO);
+            tally.end(number, state, Duration::ZERO, Duration::ZERO);
         }
         let world = Self { folder: Scratch::new(false).unwrap(), orders, tally };
         let [a, b, c] = [0, 1, 2].map(|n| world.orders.id(n));

@@ -22,6 +22,8 @@ pub struct Shared {
     pub lanes: usize,
     /// For how long a request without a usable answer is sent again.
     pub patience: Duration,
+    /// Whether Retry-After is ignored.
+    pub impatient: bool,
     /// How long an accepted order may take.
     pub order_patience: Duration,
     /// Orders that arrive a second; `None`: whenever another has ended.
@@ -64,6 +66,7 @@ pub struct CrewPlan {
     pub lanes: usize,
     pub threads: usize,
     pub patience: Duration,
+    pub impatient: bool,
     pub order_patience: Duration,
     pub rate: Option<f64>,
 }
@@ -72,12 +75,23 @@ impl Crew {
     /// # Errors
     /// If a thread cannot be started.
     pub fn start(plan: CrewPlan) -> std::io::Result<Self> {
-        let CrewPlan { target, orders, total, lanes, threads, patience, order_patience, rate } = plan;
+        let CrewPlan { target, orders, total, lanes, threads, patience, impatient, order_patience, rate } = plan;
         let begun = Instant::now();
         let tally = Mutex::new(Tally::new(total)?);
         let next = AtomicU64::new(0);
-        let shared =
-            Arc::new(Shared { target, orders, total, lanes, patience, order_patience, rate, begun, next, tally });
+        let shared = Arc::new(Shared {
+            target,
+            orders,
+            total,
+            lanes,
+            patience,
+            impatient,
+            order_patience,
+            rate,
+            begun,
+            next,
+            tally,
+        });
         let (stop, stopped) = watch::channel(false);
         let (tell, done) = mpsc::channel(threads.max(1));
         let mut crew = Self { shared, begun, stop, done, threads: Vec::new() };

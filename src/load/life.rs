@@ -23,16 +23,18 @@ struct Word {
     terminal: bool,
     /// The state of the order, or the code of the problem.
     what: String,
+    /// How long the answer took.
+    took: Duration,
 }
 
 impl Word {
-    fn of(answer: &Answer<'_>) -> Self {
+    fn of(answer: &Answer<'_>, took: Duration) -> Self {
         let body = answer.body();
         let terminal = member(body, "terminal") == Some("true");
         let name = if answer.status >= 400 { "code" } else { "state" };
         // The state in between is of no interest, and most starts are answered with one.
         let what = if terminal || answer.status >= 400 { member(body, name).unwrap_or_default() } else { "" };
-        Self { status: answer.status, terminal, what: what.to_owned() }
+        Self { status: answer.status, terminal, what: what.to_owned(), took }
     }
 }
 
@@ -44,12 +46,12 @@ pub async fn run(line: &mut Line<'_>, shared: &Shared, number: u64, begun: Insta
     if !(200..300).contains(&word.status) {
         return shared.tally().refuse(number, format!("{} {}", word.status, word.what));
     }
-    shared.tally().accept(number, begun.elapsed());
+    shared.tally().accept(number, begun.elapsed(), word.took);
+    let accepted = Instant::now();
     if !word.terminal && !signal(line, shared, number, request).await {
         return;
     }
     shared.orders.await_end(&shared.target, number, request);
-    let accepted = Instant::now();
     while !word.terminal {
         let asked = Instant::now();
         let Some(next) = ask(line, shared, number, request, WAIT_TIMEOUT).await else { return };
@@ -68,7 +70,7 @@ pub async fn run(line: &mut Line<'_>, shared: &Shared, number: u64, begun: Insta
             return;
         }
     }
-    shared.tally().end(number, &word.what, begun.elapsed());
+    shared.tally().end(number, &word.what, begun.elapsed(), accepted.elapsed());
 }
 
 /// Sends the order the signal of its course. False where there was no usable answer.
@@ -96,22 +98,27 @@ async fn ask(line: &mut Line<'_>, shared: &Shared, number: u64, request: &str, t
     let since = Instant::now();
     let mut pause = PAUSE_FIRST;
     loop {
+        let asked = Instant::now();
         let wait = match line.exchange(request.as_bytes(), timeout).await {
             Ok(answer) if answer.status == 429 || answer.status == 503 => {
                 // Not all at the same instant again.
                 let apart = Duration::from_millis(mix(number) % 200);
-                let wait = answer.retry_after.map_or(pause, |after| after + apart);
+                let wait = match answer.retry_after {
+                    _ if shared.impatient => Duration::ZERO,
+                    Some(after) => after + apart,
+                    None => pause,
+                };
                 shared.tally().overloaded += 1;
                 wait
             }
             Ok(answer) if answer.status >= 500 => {
-                let word = Word::of(&answer);
+                let word = Word::of(&answer, asked.elapsed());
                 let mut tally = shared.tally();
                 tally.server_errors += 1;
                 tally.last_trouble = Some(format!("{} {}", word.status, word.what));
                 pause
             }
-            Ok(answer) => return Some(Word::of(&answer)),
+            Ok(answer) => return Some(Word::of(&answer, asked.elapsed())),
             Err(error) => {
                 let mut tally = shared.tally();
                 tally.connection_losses += 1;

@@ -1,4 +1,4 @@
-//! What the machine says of a process and of its own limits, out of `/proc`. Where there is none, nothing is known.
+//! What the machine says of a process, out of `/proc`. Where there is none, nothing is known.
 
 /// Peak resident memory of a process, in bytes.
 pub fn peak_rss(pid: u32) -> Option<u64> {
@@ -19,13 +19,6 @@ fn status(pid: u32, name: &str) -> Option<u64> {
 /// Processor time a process used, in seconds.
 pub fn cpu_seconds(pid: u32) -> Option<f64> {
     cpu_of(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
-}
-
-/// Files a process of ours may have open.
-pub fn open_files_max() -> Option<usize> {
-    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
-    line.split_whitespace().next()?.parse().ok()
 }
 
 fn cpu_of(stat: &str) -> Option<f64> {

@@ -63,6 +63,9 @@ pub struct LoadOptions {
     /// The deadline of each order; 0: none.
     #[arg(long, default_value_t = 0)]
     pub deadline_seconds: u32,
+    /// Ask again at once after a 429 or 503, whatever its Retry-After says: what a server under attack has to bear.
+    #[arg(long)]
+    pub impatient: bool,
     /// For how long an order without a usable answer is tried again, a restart of the server included.
     #[arg(long, default_value_t = 60)]
     pub patience_seconds: u64,
@@ -94,6 +97,7 @@ impl Default for LoadOptions {
             seed: 1,
             review_seconds: 0,
             deadline_seconds: 0,
+            impatient: false,
             patience_seconds: 60,
             keep: false,
             output: Output::Table,

@@ -39,6 +39,10 @@ pub struct Report {
     pub start_ms: Latency,
     /// From the start request to the answer that the order ended.
     pub completion_ms: Latency,
+    /// From the request that was taken to its answer: without what was refused before.
+    pub taken_ms: Latency,
+    /// From that answer to the one that the order ended.
+    pub life_ms: Latency,
     pub retries: Retries,
     pub generator_cpu_seconds: Option<f64>,
     pub server: ServerFigures,
@@ -165,6 +169,8 @@ pub(super) fn example() -> Report {
         orders_per_second: 20.0,
         start_ms: Latency { mean: 1.0, p50: 1.0, p95: 2.0, p99: 3.0, max: 40.125 },
         completion_ms: Latency::default(),
+        taken_ms: Latency::default(),
+        life_ms: Latency::default(),
         retries: Retries::default(),
         generator_cpu_seconds: None,
         server: ServerFigures::default(),

@@ -20,6 +20,7 @@ use super::scratch::Scratch;
 use super::series::{Restart, Sampler, Seen, Series};
 use super::server::Server;
 use super::target::Target;
+use crate::open_files;
 use crate::store::Location;
 
 const READY_WITHIN: Duration = Duration::from_secs(20);
@@ -73,6 +74,7 @@ async fn course(options: &LoadOptions) -> Result<Report, LoadError> {
         lanes,
         threads: options.threads.min(lanes),
         patience: Duration::from_secs(options.patience_seconds),
+        impatient: options.impatient,
         order_patience: Duration::from_secs(
             options.patience_seconds + u64::from(options.review_seconds) + u64::from(options.deadline_seconds),
         ),
@@ -147,6 +149,8 @@ fn report(
         orders_per_second: tally.ended as f64 / timing.seconds.max(1e-9),
         start_ms: Latency::of(&tally.start_us),
         completion_ms: Latency::of(&tally.completion_us),
+        taken_ms: Latency::of(&tally.taken_us),
+        life_ms: Latency::of(&tally.life_us),
         retries: Retries {
             overloaded: tally.overloaded,
             server_errors: tally.server_errors,
@@ -210,7 +214,7 @@ async fn drive(
 /// How many orders can be in flight.
 fn lanes(options: &LoadOptions, notes: &mut Vec<String>) -> usize {
     let wanted = options.concurrency.min(usize::try_from(options.orders).unwrap_or(usize::MAX));
-    let files = machine::open_files_max().map_or(usize::MAX, |max| max.saturating_sub(FILES_SPARED).max(1));
+    let files = open_files::raise().saturating_sub(FILES_SPARED).max(1);
     let lanes = wanted.min(options.connections.unwrap_or(usize::MAX)).min(files);
     if lanes == files && lanes < wanted {
         notes.push(format!("{lanes} orders in flight instead of {wanted}: more files may not be open (ulimit -n)"));

@@ -44,6 +44,10 @@ fn latencies(report: &Report) -> Table {
     };
     row("start answered", &report.start_ms);
     row("order ended", &report.completion_ms);
+    if report.retries.overloaded > 0 {
+        row("the try that was taken", &report.taken_ms);
+        row("from then to the end", &report.life_ms);
+    }
     right(&mut table);
     table
 }

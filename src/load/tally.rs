@@ -29,7 +29,11 @@ pub struct Tally {
     pub refused: BTreeMap<String, u64>,
     pub start_us: Histogram<u64>,
     pub completion_us: Histogram<u64>,
-    /// The same, since it was last taken.
+    /// Of the tries that were taken.
+    pub taken_us: Histogram<u64>,
+    /// From then to the end.
+    pub life_us: Histogram<u64>,
+    /// The same as completion, since it was last taken.
     window_us: Histogram<u64>,
     /// Answers 429 and 503.
     pub overloaded: u64,
@@ -55,6 +59,8 @@ impl Tally {
             refused: BTreeMap::new(),
             start_us: histogram()?,
             completion_us: histogram()?,
+            taken_us: histogram()?,
+            life_us: histogram()?,
             window_us: histogram()?,
             overloaded: 0,
             server_errors: 0,
@@ -63,8 +69,10 @@ impl Tally {
         })
     }
 
-    pub fn accept(&mut self, number: u64, after: Duration) {
+    /// `after`: since the order should have started; `taken`: since the request that was taken was sent.
+    pub fn accept(&mut self, number: u64, after: Duration, taken: Duration) {
         self.start_us.saturating_record(micros(after));
+        self.taken_us.saturating_record(micros(taken));
         self.accepted += 1;
         self.set(number, Fate::Accepted);
     }
@@ -74,7 +82,9 @@ impl Tally {
         self.set(number, Fate::Refused);
     }
 
-    pub fn end(&mut self, number: u64, state: &str, after: Duration) {
+    /// `after`: since the order should have started; `life`: since it was accepted.
+    pub fn end(&mut self, number: u64, state: &str, after: Duration, life: Duration) {
+        self.life_us.saturating_record(micros(life));
         self.completion_us.saturating_record(micros(after));
         self.window_us.saturating_record(micros(after));
         self.ended += 1;
@@ -124,8 +134,8 @@ mod tests {
     fn ends_are_counted_by_state() {
         let mut tally = Tally::new(4).unwrap();
         for (number, state) in [(0, "completed"), (1, "failed"), (3, "completed")] {
-            tally.accept(number, Duration::from_micros(5));
-            tally.end(number, state, Duration::from_millis(2));
+            tally.accept(number, Duration::from_micros(5), Duration::from_micros(5));
+            tally.end(number, state, Duration::from_millis(2), Duration::from_millis(1));
         }
         tally.refuse(2, "422 invalid".into());
         assert_eq!(tally.ends(), BTreeMap::from([("completed".into(), 2), ("failed".into(), 1)]));

@@ -174,6 +174,8 @@ impl Engine {
         gauge!("ordain_owner").set(1.0);
         gauge!("ordain_actors_live").set(live as f64);
         gauge!("ordain_actors_live_max").set(shared.options.live_max as f64);
+        gauge!("ordain_steps").set(shared.steps() as f64);
+        gauge!("ordain_steps_max").set(shared.options.steps_max as f64);
         gauge!("ordain_mailbox_high_water").set(shared.mailbox_high.load(Ordering::Relaxed) as f64);
         gauge!("ordain_journal_waiting").set(shared.committing.load(Ordering::Relaxed) as f64);
         for queue in self.queues_now().await {

@@ -13,6 +13,7 @@ use actix_rt::{Arbiter, ArbiterHandle};
 use serde_json::{Value, json};
 use tokio::sync::{oneshot, watch};
 
+use super::admission::{Kind, Step, Steps};
 use super::census::Crashes;
 use super::command::{Answer, Command, EngineError, IdempotencyKey, Until};
 use super::life::{self, Life};
@@ -90,6 +91,7 @@ impl Engine {
             recovery: super::recovery::Counts::new(after_crash, Clock::wall()),
             clock: Clock::default(),
             live: AtomicUsize::new(0),
+            steps: Steps::default(),
             running: AtomicUsize::new(0),
             committing: AtomicUsize::new(0),
             ready: AtomicBool::new(false),
@@ -197,14 +199,24 @@ impl Engine {
         }
     }
 
+    /// Whether new work is taken at the moment; a start that is not is refused before anything is made of it.
+    ///
+    /// # Errors
+    /// [`EngineError::Overloaded`]
+    pub fn admit_new(&self) -> Result<(), EngineError> {
+        self.inner.shared.admit(Kind::New)
+    }
+
     pub(super) async fn ask(&self, command: Command) -> Result<Answer, EngineError> {
         let shared = &self.inner.shared;
         if shared.is_draining() {
             return Err(EngineError::Draining);
         }
+        shared.admit(Kind::of(&command.action))?;
         let (reply, answer) = oneshot::channel();
         let shard = &self.inner.shards[shared.shard_of(&command.id)];
-        shard.try_send(Ask { command, reply }).map_err(refused)?;
+        let step = Step::begin(shared);
+        shard.try_send(Ask { command, step, reply }).map_err(refused)?;
         let limit = Duration::from_millis(shared.options.request_timeout_ms);
         match timeout(limit, answer).await {
             Ok(Ok(answer)) => answer,

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
+use super::admission::Step;
 use super::command::{Action, Answer, Command, EngineError};
 use crate::kernel::Input;
 use crate::model::WorkflowId;
@@ -14,6 +15,8 @@ pub(super) struct Envelope {
     pub reply: Option<Reply>,
     /// Since when it waits for its actor; taken when that begins with it for the first time.
     pub queued: Option<Instant>,
+    /// Counted for as long as the envelope lives.
+    _step: Step,
 }
 
 pub(super) type Reply = oneshot::Sender<Result<Answer, EngineError>>;
@@ -44,8 +47,8 @@ impl Work {
 }
 
 impl Envelope {
-    pub fn new(work: Work, reply: Option<Reply>) -> Self {
-        Self { work, reply, queued: Some(Instant::now()) }
+    pub fn new(work: Work, reply: Option<Reply>, step: Step) -> Self {
+        Self { work, reply, queued: Some(Instant::now()), _step: step }
     }
 
     /// Whether somebody waits for the status document. A worker that reports a result only wants to know it taken.

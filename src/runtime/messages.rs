@@ -6,6 +6,7 @@ use actix::{Addr, Message};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
+use super::admission::Step;
 use super::command::{Answer, Command, EngineError, Until};
 use super::envelope::Envelope;
 use super::journal::Ack;
@@ -20,6 +21,7 @@ use crate::store::{StoreError, StoredWorkflow, Verdict};
 #[rtype(result = "()")]
 pub(super) struct Ask {
     pub command: Command,
+    pub step: Step,
     pub reply: oneshot::Sender<Result<Answer, EngineError>>,
 }
 
@@ -47,6 +49,7 @@ pub(super) struct CallEnd {
     pub activity: Name,
     pub attempt: u32,
     pub outcome: Result<Value, Failure>,
+    pub step: Step,
 }
 
 #[derive(Message)]

@@ -9,6 +9,9 @@ pub fn describe() {
     describe_gauge!("ordain_database_up", "1 where the database took the last write and answered the last read");
     describe_gauge!("ordain_actors_live", "Live actors");
     describe_gauge!("ordain_actors_live_max", "Live actors beyond which new work is refused");
+    describe_gauge!("ordain_steps", "Steps under way: inputs that are waiting, being decided or being stored");
+    describe_gauge!("ordain_steps_max", "Steps under way beyond which new work is refused");
+    describe_counter!("ordain_overload_refusals_total", "Commands refused because too many steps were under way");
     describe_gauge!("ordain_actors_passivated", "Open orders, jobs and tasks without an actor: they are rows");
     describe_counter!("ordain_actors_started_total", "Actors brought to life, recoveries included");
     describe_counter!("ordain_actors_passivated_total", "Idle actors that were let go before their end");

@@ -4,6 +4,7 @@
 //! answered and acted upon. No SQL here, and no HTTP.
 
 mod actor;
+mod admission;
 mod auditor;
 mod census;
 mod command;

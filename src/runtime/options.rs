@@ -11,6 +11,8 @@ pub struct Options {
     pub shards: usize,
     /// Live actors over all shards; beyond it new work is refused with `Overloaded`.
     pub live_max: usize,
+    /// Steps under way over all shards; beyond it new work is refused with `Overloaded`.
+    pub steps_max: usize,
     /// Inputs waiting for one actor; beyond it they are refused.
     pub mailbox_max: usize,
     /// Requests waiting in one shard's mailbox.
@@ -40,6 +42,7 @@ impl Default for Options {
         Self {
             shards: cores.div_ceil(2).min(8),
             live_max: 20_000,
+            steps_max: 1_500,
             mailbox_max: 256,
             shard_mailbox_max: 8_192,
             passivate_after_ms: 1_000,

@@ -12,6 +12,7 @@ use std::time::Duration;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, SpawnHandle, Supervisor};
 
 use super::actor::{Load, WorkflowActor};
+use super::admission::{Kind, Step};
 use super::command::EngineError;
 use super::envelope::{Envelope, Work};
 use super::local::{Card, Local, NEAR_MS};
@@ -23,6 +24,9 @@ use super::pool::Run;
 use super::shared::SharedRef;
 use crate::kernel::{ActivityCall, Input};
 use crate::model::{Name, Timestamp, WorkflowId};
+
+/// After how long a timer that finds no room is looked at again, in ms.
+const LOOK_AGAIN_MS: u64 = 20;
 
 pub(super) struct Entry {
     addr: Addr<WorkflowActor>,
@@ -80,8 +84,8 @@ impl Shard {
         self.local(ctx).meter.depth.record(depth as f64);
     }
 
-    fn input(&mut self, root: &WorkflowId, to: WorkflowId, input: Input, ctx: &Context<Self>) {
-        let envelope = Envelope::new(Work::Input { to, input }, None);
+    fn input(&mut self, root: &WorkflowId, to: WorkflowId, input: Input, step: Step, ctx: &Context<Self>) {
+        let envelope = Envelope::new(Work::Input { to, input }, None, step);
         self.deliver(root, Load::FromStore, envelope, ctx);
     }
 
@@ -119,18 +123,18 @@ impl Shard {
         loop {
             let first = local.timers.borrow().first().cloned();
             let Some((at, id)) = first.filter(|(at, _)| *at <= now) else { break };
-            if !self.directory.contains_key(&id) && self.is_full() {
+            if !self.shared.admits(Kind::Timer) || !self.directory.contains_key(&id) && self.is_full() {
                 full = true;
                 break;
             }
             local.timers.borrow_mut().remove(&(at, id.clone()));
-            self.input(&id, id.clone(), Input::Tick, ctx);
+            self.input(&id, id.clone(), Input::Tick, Step::begin(&self.shared), ctx);
             if let Some(entry) = self.directory.get(&id) {
                 entry.card.timer.set(None);
             }
         }
         let timer = local.timers.borrow().first().map(|(at, _)| *at);
-        let timer = if full { Some(now.plus_ms(100)) } else { timer };
+        let timer = if full { Some(now.plus_ms(LOOK_AGAIN_MS)) } else { timer };
         let linger = local.linger.borrow().front().map(|(at, _)| *at);
         let next = timer.into_iter().chain(linger).min();
         if let Some(old) = self.alarm.take() {
@@ -179,7 +183,7 @@ impl Handler<Ask> for Shard {
             return;
         }
         let load = Load::for_action(&ask.command.action);
-        let envelope = Envelope::new(Work::Command(Box::new(ask.command)), Some(ask.reply));
+        let envelope = Envelope::new(Work::Command(Box::new(ask.command)), Some(ask.reply), ask.step);
         self.deliver(&id, load, envelope, ctx);
     }
 }
@@ -216,13 +220,13 @@ impl Handler<CallEnds> for Shard {
     type Result = ();
 
     fn handle(&mut self, ends: CallEnds, ctx: &mut Self::Context) {
-        for CallEnd { workflow_id, activity, attempt, outcome } in ends.0 {
+        for CallEnd { workflow_id, activity, attempt, outcome, step } in ends.0 {
             let root = WorkflowId::new(workflow_id.root());
             let input = match outcome {
                 Ok(result) => Input::ActivityCompleted { activity, attempt, result },
                 Err(failure) => Input::ActivityFailed { activity, attempt, failure },
             };
-            self.input(&root, workflow_id, input, ctx);
+            self.input(&root, workflow_id, input, step, ctx);
         }
     }
 }
@@ -260,7 +264,8 @@ impl Handler<Wake> for Shard {
         for family in wake.now {
             let Some(root) = family.first().map(|row| row.id.clone()) else { continue };
             if !self.directory.contains_key(&root) {
-                let envelope = Envelope::new(Work::Input { to: root.clone(), input: Input::Tick }, None);
+                let step = Step::begin(&self.shared);
+                let envelope = Envelope::new(Work::Input { to: root.clone(), input: Input::Tick }, None, step);
                 self.deliver(&root, Load::From(family), envelope, ctx);
             }
         }

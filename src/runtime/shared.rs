@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Options;
+use super::admission::Steps;
 use super::census::Crashes;
 use super::journal::JournalDoor;
 use super::queue::Signer;
@@ -22,6 +23,8 @@ pub(super) struct Shared {
     pub clock: Clock,
     /// Live actors over all shards.
     pub live: AtomicUsize,
+    /// Steps under way; see `admission`.
+    pub steps: Steps,
     /// Calls of activities under way over all pools.
     pub running: AtomicUsize,
     /// Units handed to the journal whose outcome has not been taken.

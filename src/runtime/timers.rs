@@ -12,6 +12,7 @@ use actix_rt::time::sleep;
 use tokio::sync::Notify;
 
 use super::EngineError;
+use super::admission::Kind;
 use super::local::NEAR_MS;
 use super::messages::Wake;
 use super::shard::Shard;
@@ -131,10 +132,11 @@ async fn hand_out(shared: &SharedRef, shards: &[Addr<Shard>], page: Vec<Due>) {
     }
 }
 
-/// Recovery stays within the limit of live actors. Orders that are asked for meanwhile are served all the same, so the
+/// Recovery stays within the limits of live actors and of steps under way. Orders that are asked for meanwhile are served all the same, so the
 /// engine is ready as soon as the limit is reached.
 async fn wait_for_room(shared: &SharedRef) {
-    while shared.live.load(Ordering::Relaxed) + PAGE > shared.options.live_max && !shared.is_draining() {
+    let full = || shared.live.load(Ordering::Relaxed) + PAGE > shared.options.live_max || !shared.admits(Kind::Timer);
+    while full() && !shared.is_draining() {
         shared.ready.store(true, Ordering::Release);
         sleep(Duration::from_millis(20)).await;
     }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use actix::{ActorContext, ActorFutureExt, AsyncContext, Context, WrapFuture};
 use serde_json::json;
 
+use super::admission::Step;
 use super::census::Crash;
 use super::command::{Action, Answer, Command, EngineError};
 use super::envelope::{Envelope, Work};
@@ -218,7 +219,7 @@ impl WorkflowActor {
             let reason = format!("its actor panicked again and again: {}", self.last_panic);
             let work = Work::Input { to: self.id.clone(), input: Input::Crashed { reason } };
             self.card.depth.set(self.card.depth.get() + 1);
-            self.pending.push_front(Envelope::new(work, None));
+            self.pending.push_front(Envelope::new(work, None, Step::begin(&self.local.shared)));
         }
         self.pump(ctx);
     }

@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use self::leases::{Leases, Pollers, Workers};
 use self::line::{Job, Line, id_of};
+use super::admission::Step;
 use super::messages::{Beyond, CallEnd, CallEnds};
 use super::meters::QueueMeter;
 use super::queue::{Backoff, Ms, Permit, QueueOptions, Rate, Room, Slots, Word};
@@ -224,7 +225,8 @@ impl Pool {
     fn end(&mut self, head: Head, permit: Permit, outcome: Outcome, ctx: &mut Context<Self>) {
         self.note_end(&head, permit, outcome.as_ref().err());
         let Head { shard, workflow_id, activity, attempt, .. } = head;
-        self.ended[shard].push(CallEnd { workflow_id, activity, attempt, outcome });
+        let step = Step::begin(&self.shared);
+        self.ended[shard].push(CallEnd { workflow_id, activity, attempt, outcome, step });
         if !self.flush_due {
             self.flush_due = true;
             ctx.address().do_send(handlers::Flush);
