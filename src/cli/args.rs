@@ -484,7 +484,7 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     live_max: Option<usize>,
-    /// Steps under way; beyond it new work is refused with 503 [default: 1500].
+    /// Steps under way; beyond it new work is refused with 503 [default: 1000].
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     steps_max: Option<usize>,

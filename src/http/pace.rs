@@ -6,23 +6,24 @@ use std::time::{Duration, Instant};
 
 /// Between two refusals, in µs.
 const EVERY_US: u64 = 1_000;
-/// The longest a refusal is held, in µs.
-const HELD_MAX_US: u64 = 2_000_000;
+/// They leave together at these instants, in µs: one wake-up for many.
+const TOGETHER_US: u64 = 20_000;
 
 /// Where refusals take their turn.
 pub struct Pace {
     began: Instant,
+    /// The longest a refusal is held, in µs.
+    held_max_us: u64,
     /// When the next refusal may leave, in µs since `began`.
     next_us: AtomicU64,
 }
 
-impl Default for Pace {
-    fn default() -> Self {
-        Self { began: Instant::now(), next_us: AtomicU64::new(0) }
-    }
-}
-
 impl Pace {
+    /// `held_max_ms`: the longest a refusal is held.
+    pub fn new(held_max_ms: u64) -> Self {
+        Self { began: Instant::now(), held_max_us: held_max_ms.saturating_mul(1_000), next_us: AtomicU64::new(0) }
+    }
+
     /// Waits for its turn.
     pub async fn turn(&self) {
         let now_us = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -36,11 +37,12 @@ impl Pace {
     fn wait_us(&self, now_us: u64) -> u64 {
         let take = |next: u64| {
             let mine = next.max(now_us);
-            (mine - now_us < HELD_MAX_US).then(|| mine + EVERY_US)
+            (mine - now_us < self.held_max_us).then(|| mine + EVERY_US)
         };
         match self.next_us.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) {
-            Ok(next) => next.saturating_sub(now_us),
-            Err(_) => HELD_MAX_US,
+            Ok(next) if next <= now_us => 0,
+            Ok(next) => next.next_multiple_of(TOGETHER_US).saturating_sub(now_us),
+            Err(_) => self.held_max_us,
         }
     }
 }
@@ -50,19 +52,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_single_refusal_leaves_at_once_and_many_one_after_another() {
-        let pace = Pace::default();
-        assert_eq!([0, 0, 0, 100].map(|now| pace.wait_us(now)), [0, 1_000, 2_000, 2_900]);
+    fn a_single_refusal_leaves_at_once_and_many_leave_in_bunches() {
+        let pace = Pace::new(5_000);
+        assert_eq!(pace.wait_us(100_000), 0);
+        assert!((0..20).all(|_| pace.wait_us(100_000) == 20_000));
+        assert_eq!(pace.wait_us(100_000), 40_000);
         // A pause later there is nothing left to wait for.
         assert_eq!(pace.wait_us(1_000_000), 0);
     }
 
     #[test]
-    fn no_refusal_is_held_longer_than_two_seconds() {
-        let pace = Pace::default();
+    fn no_refusal_is_held_longer_than_that() {
+        let pace = Pace::new(2_000);
         let waits: Vec<u64> = (0..10_000).map(|_| pace.wait_us(0)).collect();
-        assert!(waits.iter().all(|wait| *wait <= HELD_MAX_US));
-        assert_eq!(waits.last(), Some(&HELD_MAX_US));
-        assert!(pace.wait_us(2 * HELD_MAX_US) == 0);
+        assert!(waits.iter().all(|wait| *wait <= 2_000_000), "{:?}", waits.iter().max());
+        assert_eq!(waits.last(), Some(&2_000_000));
+        assert_eq!(pace.wait_us(4_000_000), 0);
     }
 }

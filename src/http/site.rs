@@ -122,7 +122,9 @@ impl Site {
     pub fn new(options: ServerOptions, seat: Seat) -> Self {
         let streams = Arc::new(Semaphore::new(options.streams_max));
         let gate = Gate::new(&options);
-        Self { seat, options, streams, console: Console::default(), gate, refusals: Pace::default() }
+        // Well within the time in which every request is answered.
+        let refusals = Pace::new(options.request_timeout_ms / 2);
+        Self { seat, options, streams, console: Console::default(), gate, refusals }
     }
 
     /// A place for a stream, given back when it is dropped.

@@ -42,7 +42,7 @@ impl Default for Options {
         Self {
             shards: cores.div_ceil(2).min(8),
             live_max: 20_000,
-            steps_max: 1_500,
+            steps_max: 1_000,
             mailbox_max: 256,
             shard_mailbox_max: 8_192,
             passivate_after_ms: 1_000,
