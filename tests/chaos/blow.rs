@@ -22,7 +22,8 @@ pub enum Blow {
     KilledWhenReady,
     /// kill -9, and twice again before it is ready.
     KilledTwice,
-    /// kill -9, and the world is away during the recovery: "no connection" may not be taken for "never done".
+    /// kill -9 when a charge was done, and the world is away during the recovery: "no connection" may not be taken for
+    /// "never done".
     WorldAway,
     /// SIGSTOP for a while.
     Asleep,
@@ -68,6 +69,7 @@ impl Blow {
             Self::EffectDone => Some(Moment::Done(kind)),
             Self::ReplySent => Some(Moment::Replied(kind)),
             Self::Answered(ask) => Some(Moment::Acknowledged(ask)),
+            Self::WorldAway => Some(Moment::Done(Kind::Charge)),
             _ => None,
         }
     }

@@ -41,6 +41,13 @@ pub struct Promise {
     pub address: String,
 }
 
+impl Promise {
+    /// Of an order that nobody does anything about.
+    pub fn good(order: String, address: &str) -> Self {
+        Self { order, fate: Fate::Good, cancelled: None, address: address.to_owned() }
+    }
+}
+
 /// A client that starts orders one after another, and asks again until it has an answer, as clients do.
 struct Client {
     number: u64,
@@ -68,8 +75,7 @@ impl Client {
 
     /// One order, and all that is asked for it.
     fn live(&mut self, order: String) -> Promise {
-        let address = "1 Main Street".to_owned();
-        let mut promise = Promise { order, fate: Fate::Good, cancelled: None, address };
+        let mut promise = Promise::good(order, "1 Main Street");
         let mut body = json!({"amount": "49.90", "review_seconds": 0.02, "deadline_seconds": 0});
         let plan = self.dice.below(100);
         match plan {
@@ -176,8 +182,16 @@ impl Crowd {
     /// # Panics
     /// If a promise was broken.
     pub fn judge(self, server: &Server, world: &World) -> Outcome {
+        self.judge_with(Vec::new(), server, world)
+    }
+
+    /// The same with what others were promised.
+    ///
+    /// # Panics
+    /// If a promise was broken.
+    pub fn judge_with(self, others: Vec<Promise>, server: &Server, world: &World) -> Outcome {
         self.stop.store(true, Ordering::Relaxed);
-        let promises = self.clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
+        let promises = self.clients.into_iter().flat_map(|client| client.join().unwrap()).chain(others).collect();
         judge(promises, server, world)
     }
 }

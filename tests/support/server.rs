@@ -141,7 +141,8 @@ impl Server {
 
     /// Sends it a signal by name, as `kill` knows it.
     pub fn signal(&self, name: &str) {
-        assert!(Command::new("kill").args([name, &self.pid().to_string()]).status().unwrap().success());
+        let told = Command::new("kill").args([name, &self.pid().to_string()]).status().unwrap();
+        assert!(told.success(), "it has ended by itself:\n{}", self.log());
     }
 
     /// Starts it again on the same database and, if it is still free, at the same address; waits until it is ready.
@@ -291,8 +292,12 @@ impl Server {
     /// SIGTERM, and waits for its end.
     pub fn sigterm(&mut self) -> ExitStatus {
         // The standard library can only kill.
-        let told = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().unwrap();
-        assert!(told.success(), "it has ended by itself:\n{}", self.log());
+        self.signal("-TERM");
+        self.ended()
+    }
+
+    /// Waits for its end.
+    pub fn ended(&mut self) -> ExitStatus {
         let until = Instant::now() + ENDS_WITHIN;
         let mut child = self.running().take().expect("it runs");
         while Instant::now() < until {
@@ -303,7 +308,7 @@ impl Server {
         }
         let _ = child.kill();
         let _ = child.wait();
-        panic!("it does not end after SIGTERM:\n{}", self.log());
+        panic!("it does not end:\n{}", self.log());
     }
 
     /// `ordain verify` of its database.
