@@ -261,6 +261,33 @@ async fn a_panic_in_an_activity_is_a_failed_attempt_like_another() {
 }
 
 #[actix_rt::test]
+async fn an_activity_that_always_panics_touches_no_neighbour_and_its_order_ends_refunded_by_its_deadline() {
+    let bench = Bench::new();
+    let mut activities = willing();
+    activities.add(
+        "prepare_package",
+        does(|call| {
+            assert!(!call.workflow_id.as_str().starts_with("bad"), "planted");
+            async { Ok(json!({})) }.boxed_local()
+        }),
+    );
+    let engine = bench.engine(activities);
+    engine.submit(start("bad", json!({"deadline_ms": 1_500}))).await.unwrap();
+    for n in 0..20 {
+        engine.submit(start(&format!("o-{n}"), json!({}))).await.unwrap();
+    }
+    for n in 0..20 {
+        let neighbour = until(&engine, &format!("o-{n}"), Until::Terminal).await;
+        assert_eq!((&neighbour["state"], &neighbour["live"]["restarts"]), (&json!("completed"), &json!(0)));
+    }
+    let bad = until(&engine, "bad", Until::Terminal).await;
+    assert_eq!((&bad["state"], &bad["payment"]["status"]), (&json!("timed_out"), &json!("refunded")), "{bad}");
+    assert_eq!(bad["last_error"]["kind"], "panic", "{bad}");
+    assert!(bad["attempts"]["prepare_package"].as_u64() > Some(1), "{bad}");
+    engine.drain(Duration::from_secs(5)).await;
+}
+
+#[actix_rt::test]
 async fn a_hung_shipping_queue_does_not_slow_the_charges() {
     let mut bench = Bench::new();
     let few = ordain::runtime::QueueOptions { concurrency: 4, window: 8, ..Default::default() };
@@ -532,14 +559,18 @@ async fn an_actor_that_panics_is_rebuilt_from_sql_and_after_five_panics_it_is_st
     assert_eq!(after["live"]["restarts"], 1);
 
     planted::PANICS.store(true, Ordering::SeqCst);
-    for _ in 0..5 {
+    for n in 0..5 {
         let crashed = engine.submit(signal("b-1", "go")).await;
         assert!(matches!(crashed, Err(EngineError::Crashed(_))), "{crashed:?}");
-        engine.submit(start(&format!("n-{}", uuid()), json!({}))).await.unwrap();
+        engine.submit(start(&format!("n-{n}"), json!({}))).await.unwrap();
         actix_rt::time::sleep(Duration::from_millis(60)).await;
     }
     let stuck = until(&engine, "b-1", Until::State("stuck".into())).await;
     assert!(stuck["stuck"].as_str().unwrap().contains("planted"));
+    for n in 0..5 {
+        let neighbour = until(&engine, &format!("n-{n}"), Until::Terminal).await;
+        assert_eq!((&neighbour["state"], &neighbour["live"]["restarts"]), (&json!("completed"), &json!(0)));
+    }
     planted::PANICS.store(false, Ordering::SeqCst);
     engine
         .submit(Command {
@@ -553,11 +584,6 @@ async fn an_actor_that_panics_is_rebuilt_from_sql_and_after_five_panics_it_is_st
         .unwrap();
     assert_eq!(document(&engine.submit(signal("b-1", "go")).await.unwrap())["taken"], 3);
     engine.drain(Duration::from_secs(5)).await;
-}
-
-fn uuid() -> u32 {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 #[actix_rt::test]

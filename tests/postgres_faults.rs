@@ -22,15 +22,6 @@ fn folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
-fn until_ready(server: &Server) -> Duration {
-    let began = Instant::now();
-    while !server.line().get("/readyz").is_ok_and(|r| r.status == 200) {
-        assert!(began.elapsed() < Duration::from_secs(15), "it does not become ready:\n{}", server.log());
-        sleep(Duration::from_millis(10));
-    }
-    began.elapsed()
-}
-
 fn told(what: &str, mut times: Vec<Duration>) {
     times.sort();
     println!("{what}: {} times, median {:?}, max {:?}", times.len(), times[times.len() / 2], times[times.len() - 1]);
@@ -56,7 +47,7 @@ fn a_database_killed_again_and_again_under_load_loses_nothing() {
         sleep(Duration::from_millis(dice.below(down)));
         assert_eq!(server.get("/healthz").status, 200);
         own.start();
-        healed.push(until_ready(&server));
+        healed.push(server.until_ready());
     }
     told("ready again after the database was", healed.clone());
     assert!(healed.iter().all(|took| *took < Duration::from_secs(5)), "{healed:?}");
@@ -77,7 +68,7 @@ fn a_standby_takes_over_from_every_owner_that_is_killed() {
         let standby = Server::standby_on(folder(), url.clone(), Some(Arc::clone(&cluster)), &ARGS, world.env());
         sleep(Duration::from_millis(300 + dice.below(1_000)));
         owner.kill9();
-        took.push(until_ready(&standby));
+        took.push(standby.until_ready());
         balancer.follow(&standby.line());
         owner = standby;
     }
@@ -108,7 +99,7 @@ fn an_owner_that_was_asleep_writes_nothing_over_its_successor() {
         sleep(Duration::from_millis(500 + dice.below(1_000)));
         owner.signal("-STOP");
         let began = Instant::now();
-        until_ready(&other);
+        other.until_ready();
         balancer.follow(&other.line());
         sleep(asleep.saturating_sub(began.elapsed()));
         owner.signal("-CONT");

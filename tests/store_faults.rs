@@ -4,7 +4,7 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use ordain::access::{Key as ApiKey, KeyChange, Owner};
 use ordain::activities::{Activities, Activity};
 use ordain::kernel::ActivityCall;
 use ordain::model::{Failure, Key, OrderId, ResultRow, Timestamp, WorkflowId};
-use ordain::runtime::{Action, Caller, Command, Engine, Options, Until};
+use ordain::runtime::{Action, Caller, Command, Engine, Options, QueueOptions, Until};
 use ordain::store::{
     self, AuditEntry, AuditFilter, Due, EventsOf, Journal, KindFilter, KindPage, Location, OrderFilter, Page, Queries,
     QueueLoad, Store, StoreError, StoredAnswer, StoredAudit, StoredEvent, StoredFact, StoredPayment, StoredQueue,
@@ -31,6 +31,8 @@ struct Trap {
     /// It does what it should, and says that it is not known.
     after: bool,
     sprung: Mutex<Option<&'static str>>,
+    /// No family can be read.
+    families_fail: AtomicBool,
 }
 
 impl Trap {
@@ -90,7 +92,9 @@ macro_rules! reads {
     ($(fn $name:ident(&self $(, $arg:ident: $kind:ty)*) -> $out:ty;)*) => {
         impl Queries for Trapped<Arc<dyn Queries>> {
             $(fn $name(&self $(, $arg: $kind)*) -> Result<$out, StoreError> {
-                if self.trap.is_sprung(stringify!($name)) {
+                let name = stringify!($name);
+                let fails = name == "family" && self.trap.families_fail.load(Ordering::SeqCst);
+                if self.trap.is_sprung(name) || fails {
                     return Err(StoreError::Unavailable("planted".into()));
                 }
                 self.inner.$name($($arg),*)
@@ -145,16 +149,24 @@ impl Ledger {
 const ACTIVITIES: [&str; 6] =
     ["receive_order", "validate_order", "charge_payment", "refund_payment", "prepare_package", "dispatch_carrier"];
 
-fn command(action: Action) -> Command {
-    let id = OrderId::parse("o-1").unwrap().workflow();
+fn command(order: &str, action: Action) -> Command {
+    let id = OrderId::parse(order).unwrap().workflow();
     Command { id, group: "order", action, idempotency: None, by: Caller::default() }
+}
+
+fn start(order: &str, review: &str) -> Action {
+    let input = json!({
+        "order_id": order, "payment_id": format!("pay-{order}"), "amount": "49.90", "currency": "USD",
+        "review": {"mode": review, "auto_ms": 0}, "fingerprint": "f",
+    });
+    Action::Start { kind: "order", input, fingerprint: "f".to_owned() }
 }
 
 /// As any client does: it asks again until it is told.
 async fn told(engine: &Engine, action: impl Fn() -> Action) {
     let mut refused = String::new();
     for _ in 0..50 {
-        match engine.submit(command(action())).await {
+        match engine.submit(command("o-1", action())).await {
             Ok(_) => return,
             Err(error) => refused = error.to_string(),
         }
@@ -164,7 +176,11 @@ async fn told(engine: &Engine, action: impl Fn() -> Action) {
 }
 
 async fn reaches(engine: &Engine, until: impl Fn() -> Until) -> Value {
-    let id = OrderId::parse("o-1").unwrap().workflow();
+    order_reaches(engine, "o-1", until).await
+}
+
+async fn order_reaches(engine: &Engine, order: &str, until: impl Fn() -> Until) -> Value {
+    let id = OrderId::parse(order).unwrap().workflow();
     for _ in 0..50 {
         if let Ok(text) = engine.status(&id, Some((until(), Duration::from_secs(5)))).await {
             return serde_json::from_str(&text).unwrap();
@@ -188,11 +204,7 @@ async fn live(store: Store, trap: Trap) -> u64 {
     }
     let options = Options { shards: 1, passivate_after_ms: 20, ..Options::default() };
     let engine = Engine::start(options, workflows::registry(), activities, store).unwrap();
-    let input = json!({
-        "order_id": "o-1", "payment_id": "pay-1", "amount": "49.90", "currency": "USD",
-        "review": {"mode": "manual", "auto_ms": 0}, "fingerprint": "f",
-    });
-    let start = || Action::Start { kind: "order", input: input.clone(), fingerprint: "f".to_owned() };
+    let start = || start("o-1", "manual");
     told(&engine, start).await;
     let review = reaches(&engine, || Until::State("in_review".into())).await;
     assert_eq!(review["state"], "in_review", "{review}");
@@ -237,4 +249,58 @@ async fn each_call_of_the_store_fails_once_and_the_order_completes_all_the_same(
         }
     }
     println!("{lives} lives, {calls} calls of the store in one");
+}
+
+/// Does nothing until it may.
+struct Held(Arc<tokio::sync::Semaphore>);
+
+impl Activity for Held {
+    fn call(&self, _: ActivityCall) -> LocalBoxFuture<'static, Result<Value, Failure>> {
+        let may = Arc::clone(&self.0);
+        async move {
+            let _may = may.acquire().await;
+            Ok(json!({}))
+        }
+        .boxed_local()
+    }
+}
+
+/// An order whose call waits beyond the queue's window is let go, and is brought back for nothing but this call.
+#[actix_rt::test]
+async fn an_order_that_cannot_be_read_when_its_call_has_its_turn_makes_it_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = store::open(&Location::Sqlite(folder.path().join("ordain.db")), 2).unwrap();
+    let trap = Arc::new(Trap::default());
+    let truth = Arc::clone(&store.queries);
+    store.queries = Arc::new(Trapped { inner: store.queries, trap: Arc::clone(&trap) });
+    let may = Arc::new(tokio::sync::Semaphore::new(0));
+    let mut activities = Activities::default();
+    for name in ACTIVITIES {
+        activities.add(name, Arc::new(Ledger::default()));
+    }
+    activities.add("prepare_package", Arc::new(Held(Arc::clone(&may))));
+    let mut options = Options { shards: 1, passivate_after_ms: 20, ..Options::default() };
+    options.queues.insert("shipping".into(), QueueOptions { concurrency: 1, window: 2, ..QueueOptions::default() });
+    let engine = Engine::start(options, workflows::registry(), activities, store).unwrap();
+    let orders: Vec<String> = (0..8).map(|n| format!("o-{n}")).collect();
+    for order in &orders {
+        engine.submit(command(order, start(order, "auto"))).await.unwrap();
+        order_reaches(&engine, order, || Until::State("shipping".into())).await;
+    }
+    // Those beyond are let go.
+    actix_rt::time::sleep(Duration::from_millis(200)).await;
+    trap.families_fail.store(true, Ordering::SeqCst);
+    may.add_permits(1_000);
+    actix_rt::time::sleep(Duration::from_millis(300)).await;
+    trap.families_fail.store(false, Ordering::SeqCst);
+    // Nobody asks for them in between: that alone would bring them back.
+    let completed = || truth.stats().unwrap()["order"].get("completed").copied().unwrap_or_default();
+    for _ in 0..100 {
+        if completed() == orders.len() as i64 {
+            break;
+        }
+        actix_rt::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(completed(), orders.len() as i64, "some never made their call");
+    engine.drain(Duration::from_secs(5)).await;
 }

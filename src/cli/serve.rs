@@ -78,7 +78,6 @@ pub fn serve(args: &ServeArgs, tasks: Arc<TaskTypes>) -> Result<(), CliError> {
     {
         return Err(CliError::Usage(error.to_string()));
     }
-    let first = first(store::open(&location, engine_options.readers))?;
     let house = House {
         location,
         options: engine_options,
@@ -88,12 +87,14 @@ pub fn serve(args: &ServeArgs, tasks: Arc<TaskTypes>) -> Result<(), CliError> {
         grace,
         without_keys,
     };
-    if let Some(store) = &first {
-        house.check(store)?;
-    }
     let ended = actix_rt::System::new().block_on(async move {
         let failed = |what: &str, e: &dyn std::fmt::Display| CliError::Refused(format!("{what}: {e}"));
+        // Before the database is opened: a signal that comes meanwhile ends the server in order as soon as it is open.
         let mut signals = Signals::listen().map_err(|e| failed("signals cannot be received", &e))?;
+        let first = first(store::open(&house.location, house.options.readers))?;
+        if let Some(store) = &first {
+            house.check(store)?;
+        }
         server_options.metrics = Some(Arc::new(move || metrics.render()));
         let tls = server_options.tls.is_some();
         let (server, address) =
@@ -189,7 +190,8 @@ impl House {
         let drained = async {
             // Requests under way get their answers while the engine drains beside them.
             engine.drain(self.grace.mul_f64(0.8)).await;
-            server.stop(false).await;
+            // The last of them are being written. Whoever only keeps a connection open is not waited for.
+            let _idle = tokio::time::timeout(self.grace.mul_f64(0.05), server.stop(true)).await;
         };
         tokio::select! {
             () = drained => tracing::info!("drained"),

@@ -245,12 +245,14 @@ impl Handler<Beyond> for Shard {
             }
             Beyond::Again(id) => {
                 let root = WorkflowId::new(id.root());
-                // One that was let go makes its outstanding calls when it is brought back.
-                let alive = self.directory.contains_key(&root);
-                let entry = self.actor(&root, Load::FromStore, ctx);
-                entry.card.beyond.set(false);
-                if alive {
-                    entry.addr.do_send(CallAgain);
+                match self.directory.get(&root) {
+                    Some(entry) => {
+                        entry.card.beyond.set(false);
+                        entry.addr.do_send(CallAgain);
+                    }
+                    // One that was let go makes its outstanding calls when it is brought back. The input keeps it
+                    // until it could be read.
+                    None => self.input(&root, root.clone(), Input::Tick, Step::begin(&self.shared), ctx),
                 }
             }
         }

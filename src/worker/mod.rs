@@ -65,8 +65,8 @@ struct Shared {
     idle_exit: Duration,
     /// Attempts being made.
     busy: Cell<usize>,
-    /// When there was last something to do.
-    worked_at: Cell<Instant>,
+    /// When there was last something to do, or no word on whether there is.
+    idle_since: Cell<Instant>,
     /// Since when the server has been away.
     away_since: Cell<Option<Instant>>,
     stopping: Cell<bool>,
@@ -88,7 +88,7 @@ impl Worker {
             burst: options.burst,
             idle_exit: options.idle_exit,
             busy: Cell::new(0),
-            worked_at: Cell::new(Instant::now()),
+            idle_since: Cell::new(Instant::now()),
             away_since: Cell::new(None),
             stopping: Cell::new(false),
             stop: Notify::new(),
@@ -149,7 +149,7 @@ impl Shared {
                     self.busy.set(self.busy.get() + 1);
                     let ended = attempt::make(&self.link, &self.activities, *leased).await;
                     self.busy.set(self.busy.get() - 1);
-                    self.worked_at.set(Instant::now());
+                    self.idle_since.set(Instant::now());
                     self.count(ended);
                 }
                 Polled::Nothing => {
@@ -160,6 +160,7 @@ impl Shared {
                     }
                 }
                 Polled::Away(why) => {
+                    self.idle_since.set(Instant::now());
                     let since = self.away_since.get().unwrap_or_else(|| {
                         tracing::warn!(why, "the server is away; trying again");
                         Instant::now()
@@ -181,7 +182,7 @@ impl Shared {
 
     /// Whether a burst is over: nothing to do for so long, and nothing that only waits for the queue's limits.
     async fn is_done(&self) -> bool {
-        let idle = || self.busy.get() == 0 && self.worked_at.get().elapsed() >= self.idle_exit;
+        let idle = || self.busy.get() == 0 && self.idle_since.get().elapsed() >= self.idle_exit;
         self.burst && idle() && !self.link.is_held_back().await && idle()
     }
 

@@ -68,6 +68,24 @@ impl Faults {
         }
     }
 
+    /// The worst that is still a world: 45 of 100 requests go wrong.
+    pub fn terrible(seed: u64) -> Self {
+        Self {
+            seed,
+            error_before: 8,
+            error_after: 8,
+            lost_reply: 7,
+            torn_reply: 3,
+            hang_before: 2,
+            hang_after: 3,
+            slow: 6,
+            slow_ms_max: 400,
+            garbage: 6,
+            rate_limited: 1,
+            unavailable: 1,
+        }
+    }
+
     /// What befalls request number `n` (from 1) with this key.
     pub fn draw(&self, key: &str, n: u32) -> Fault {
         let hash = hash(self.seed, &format!("{key}#{n}"));

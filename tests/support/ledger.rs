@@ -61,6 +61,8 @@ pub struct Ledger {
     accounts: BTreeMap<String, Account>,
     /// What was charged last, by order.
     amounts: BTreeMap<String, Value>,
+    /// Where it was sent last, by order.
+    addresses: BTreeMap<String, Value>,
     /// What a strict gateway would call a fault of its client.
     pub violations: Vec<String>,
 }
@@ -118,7 +120,10 @@ impl Ledger {
             }
             Kind::Refund => account.refunded += 1,
             Kind::Prepare => account.prepared += 1,
-            Kind::Dispatch => account.dispatched += 1,
+            Kind::Dispatch => {
+                account.dispatched += 1;
+                self.addresses.insert(order.to_owned(), input["address"].clone());
+            }
         }
         (200, json!({ kind.reference(): format!("{}-{number}", &kind.path()[1..]) }))
     }
@@ -131,6 +136,17 @@ impl Ledger {
     /// What happened for an order.
     pub fn check(&self, order: &str) -> Account {
         self.accounts.get(order).copied().unwrap_or_default()
+    }
+
+    /// Where the parcel of an order went.
+    pub fn sent_to(&self, order: &str) -> Option<&Value> {
+        self.addresses.get(order)
+    }
+
+    /// How many calls there were, and how many of them under a key that had been used before.
+    pub fn calls(&self) -> (u64, u64) {
+        let all: u64 = self.requests.values().map(|n| u64::from(*n)).sum();
+        (all, all - self.requests.len() as u64)
     }
 
     /// Orders that anything was asked for.

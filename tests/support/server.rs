@@ -1,17 +1,18 @@
 //! The real server as a child process, over a database in a temporary folder, to be killed and started again.
 
 use std::fs::File;
-use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::client::{self, Response};
+pub use super::line::Line;
+use super::line::free_address;
 use super::postgres::{self, Cluster};
 
 /// Slow machines and debug builds included.
@@ -19,41 +20,24 @@ const READY_WITHIN: Duration = Duration::from_secs(20);
 /// What a server promises after SIGTERM, and a little more.
 const ENDS_WITHIN: Duration = Duration::from_secs(12);
 
-/// How to reach a server; it keeps pointing at it over restarts. For any number of threads.
+/// The running process, if there is one; shared with whoever may kill it.
+type Running = Arc<Mutex<Option<Child>>>;
+
+/// Kills a server from any thread, and returns when it is dead; its owner learns of it by [`Server::kill9`].
 #[derive(Clone)]
-pub struct Line(Arc<Mutex<SocketAddr>>);
+pub struct Killer(Running);
 
-impl Line {
-    /// From now on it points at where the other does: its clients fail over.
-    pub fn follow(&self, other: &Self) {
-        let address = other.address();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = address;
-    }
-
-    /// A line of its own to the same place.
-    pub fn split(&self) -> Self {
-        Self(Arc::new(Mutex::new(self.address())))
-    }
-
-    pub fn address(&self) -> SocketAddr {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// # Errors
-    /// If there is no whole answer.
-    pub fn get(&self, path: &str) -> io::Result<Response> {
-        client::request(self.address(), "GET", path, &[], None)
-    }
-
-    /// # Errors
-    /// If there is no whole answer; it may have been done all the same.
-    pub fn post(&self, path: &str, body: Option<&Value>) -> io::Result<Response> {
-        client::request(self.address(), "POST", path, &[], body)
+impl Killer {
+    pub fn kill9(&self) {
+        if let Some(child) = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
     }
 }
 
 pub struct Server {
-    child: Option<Child>,
+    child: Running,
     line: Line,
     folder: tempfile::TempDir,
     args: Vec<String>,
@@ -127,7 +111,7 @@ impl Server {
         env: Vec<(String, String)>,
     ) -> Self {
         let mut server = Self::new(folder, database_url, cluster, args, env);
-        server.child = Some(server.spawn());
+        server.launch();
         let began = Instant::now();
         while !server.line.get("/healthz").is_ok_and(|response| response.status == 200) {
             assert!(began.elapsed() < READY_WITHIN, "it does not answer:\n{}", server.log());
@@ -144,8 +128,8 @@ impl Server {
         env: Vec<(String, String)>,
     ) -> Self {
         Self {
-            child: None,
-            line: Line(Arc::new(Mutex::new(free_address()))),
+            child: Running::default(),
+            line: Line::to(free_address()),
             folder,
             args: args.iter().map(|arg| (*arg).to_owned()).collect(),
             env,
@@ -157,25 +141,40 @@ impl Server {
 
     /// Sends it a signal by name, as `kill` knows it.
     pub fn signal(&self, name: &str) {
-        assert!(Command::new("kill").args([name, &self.pid().to_string()]).status().unwrap().success());
+        let told = Command::new("kill").args([name, &self.pid().to_string()]).status().unwrap();
+        assert!(told.success(), "it has ended by itself:\n{}", self.log());
     }
 
     /// Starts it again on the same database and, if it is still free, at the same address; waits until it is ready.
     /// How long that took.
     pub fn restart(&mut self) -> Duration {
-        assert!(self.child.is_none(), "it still runs");
         for _ in 0..3 {
-            // A connection of anybody may have taken the port meanwhile.
-            if TcpListener::bind(self.line.address()).is_err() {
-                *self.line.0.lock().unwrap_or_else(PoisonError::into_inner) = free_address();
-            }
             let began = Instant::now();
-            self.child = Some(self.spawn());
+            self.launch();
             if self.becomes_ready(began) {
                 return began.elapsed();
             }
         }
         panic!("the server does not start:\n{}", self.log());
+    }
+
+    /// Starts it again and does not wait.
+    pub fn launch(&mut self) {
+        // A connection of anybody may have taken the port meanwhile.
+        if TcpListener::bind(self.line.address()).is_err() {
+            self.line.move_to(free_address());
+        }
+        let child = self.spawn();
+        let before = self.running().replace(child);
+        assert!(before.is_none(), "it still runs");
+    }
+
+    fn running(&self) -> MutexGuard<'_, Option<Child>> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn killer(&self) -> Killer {
+        Killer(Arc::clone(&self.child))
     }
 
     fn spawn(&self) -> Child {
@@ -217,18 +216,30 @@ impl Server {
     }
 
     /// False where it ended instead.
-    fn becomes_ready(&mut self, began: Instant) -> bool {
+    fn becomes_ready(&self, began: Instant) -> bool {
         loop {
             if self.line.get("/readyz").is_ok_and(|response| response.status == 200) {
                 return true;
             }
-            if self.child.as_mut().unwrap().try_wait().unwrap().is_some() {
-                self.child = None;
+            let mut running = self.running();
+            if running.as_mut().unwrap().try_wait().unwrap().is_some() {
+                *running = None;
                 return false;
             }
+            drop(running);
             assert!(began.elapsed() < READY_WITHIN, "it does not become ready:\n{}", self.log());
             sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Waits until a running server is ready again; how long that took.
+    pub fn until_ready(&self) -> Duration {
+        let began = Instant::now();
+        while !self.line.get("/readyz").is_ok_and(|response| response.status == 200) {
+            assert!(began.elapsed() < READY_WITHIN, "it does not become ready:\n{}", self.log());
+            sleep(Duration::from_millis(10));
+        }
+        began.elapsed()
     }
 
     pub fn line(&self) -> Line {
@@ -240,7 +251,7 @@ impl Server {
     }
 
     pub fn pid(&self) -> u32 {
-        self.child.as_ref().map(Child::id).unwrap()
+        self.running().as_ref().map(Child::id).unwrap()
     }
 
     /// The file, where it is one.
@@ -273,7 +284,7 @@ impl Server {
 
     /// SIGKILL: no goodbye, no flush.
     pub fn kill9(&mut self) {
-        let mut child = self.child.take().expect("it runs");
+        let mut child = self.running().take().expect("it runs");
         child.kill().unwrap();
         let _ = child.wait().unwrap();
     }
@@ -281,10 +292,14 @@ impl Server {
     /// SIGTERM, and waits for its end.
     pub fn sigterm(&mut self) -> ExitStatus {
         // The standard library can only kill.
-        let told = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().unwrap();
-        assert!(told.success(), "it has ended by itself:\n{}", self.log());
+        self.signal("-TERM");
+        self.ended()
+    }
+
+    /// Waits for its end.
+    pub fn ended(&mut self) -> ExitStatus {
         let until = Instant::now() + ENDS_WITHIN;
-        let mut child = self.child.take().expect("it runs");
+        let mut child = self.running().take().expect("it runs");
         while Instant::now() < until {
             if let Some(status) = child.try_wait().unwrap() {
                 return status;
@@ -293,7 +308,7 @@ impl Server {
         }
         let _ = child.kill();
         let _ = child.wait();
-        panic!("it does not end after SIGTERM:\n{}", self.log());
+        panic!("it does not end:\n{}", self.log());
     }
 
     /// `ordain verify` of its database.
@@ -329,10 +344,15 @@ impl Server {
 
     /// The whole history of a workflow, page by page. `path`: `/orders/o-1` or `/workflows/o-1/shipping/1`.
     pub fn history(&self, path: &str) -> Vec<Value> {
+        self.history_by(path, 7)
+    }
+
+    /// The same by pages of another size.
+    pub fn history_by(&self, path: &str, limit: usize) -> Vec<Value> {
         let mut events: Vec<Value> = Vec::new();
         loop {
             let after = events.last().map_or(0, |event| event["seq"].as_u64().unwrap());
-            let page = self.get(&format!("{path}/history?after={after}&limit=7"));
+            let page = self.get(&format!("{path}/history?after={after}&limit={limit}"));
             assert_eq!(page.status, 200, "{}", page.text());
             let page = page.json();
             events.extend(page["events"].as_array().unwrap().iter().cloned());
@@ -345,14 +365,9 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
+        if let Some(mut child) = self.running().take() {
             let _ = child.kill();
             let _ = child.wait();
         }
     }
-}
-
-/// Free now; nobody keeps it for us.
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }

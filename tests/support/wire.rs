@@ -53,6 +53,8 @@ impl Reply {
 }
 
 pub type Handler = dyn Fn(Request) -> BoxFuture<'static, Reply> + Send + Sync;
+/// Is told of each request whose whole answer was sent.
+pub type Replied = dyn Fn(&Request) + Send + Sync;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
@@ -70,6 +72,13 @@ pub struct Host {
 
 impl Host {
     pub fn start(handler: impl Fn(Request) -> BoxFuture<'static, Reply> + Send + Sync + 'static) -> Self {
+        Self::watched(handler, |_| {})
+    }
+
+    pub fn watched(
+        handler: impl Fn(Request) -> BoxFuture<'static, Reply> + Send + Sync + 'static,
+        replied: impl Fn(&Request) + Send + Sync + 'static,
+    ) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -78,7 +87,7 @@ impl Host {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let listener = TcpListener::from_std(listener).unwrap();
-                host(listener, address, Arc::new(handler), modes).await;
+                host(listener, address, Arc::new(handler), Arc::new(replied), modes).await;
             });
         };
         Self { address, mode, thread: Some(thread::spawn(run)) }
@@ -117,7 +126,13 @@ impl Drop for Host {
     }
 }
 
-async fn host(first: TcpListener, address: SocketAddr, handler: Arc<Handler>, mut modes: watch::Receiver<Mode>) {
+async fn host(
+    first: TcpListener,
+    address: SocketAddr,
+    handler: Arc<Handler>,
+    replied: Arc<Replied>,
+    mut modes: watch::Receiver<Mode>,
+) {
     let mut listening = Some(first);
     loop {
         let mode = *modes.borrow_and_update();
@@ -140,11 +155,11 @@ async fn host(first: TcpListener, address: SocketAddr, handler: Arc<Handler>, mu
         tokio::select! {
             _ = modes.changed() => {}
             accepted = listener.accept() => if let Ok((stream, _)) = accepted {
-                let (handler, mut modes) = (Arc::clone(&handler), modes.clone());
+                let (handler, replied, mut modes) = (Arc::clone(&handler), Arc::clone(&replied), modes.clone());
                 tokio::spawn(async move {
                     tokio::select! {
                         _ = modes.wait_for(|mode| *mode != Mode::Up) => {}
-                        _ = connection(stream, handler.as_ref()) => {}
+                        _ = connection(stream, handler.as_ref(), replied.as_ref()) => {}
                     }
                 });
             },
@@ -153,17 +168,18 @@ async fn host(first: TcpListener, address: SocketAddr, handler: Arc<Handler>, mu
 }
 
 /// Serves one connection until the client leaves or the handler wants it closed.
-async fn connection(mut stream: TcpStream, handler: &Handler) -> io::Result<()> {
+async fn connection(mut stream: TcpStream, handler: &Handler, replied: &Replied) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut bytes = Vec::new();
     while let Some(request) = read(&mut stream, &mut bytes).await? {
-        match handler(request).await {
+        match handler(request.clone()).await {
             Reply::Answer { status, headers, body } => {
                 let more: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
                 // A 204 has no length, as RFC 9110 wants it.
                 let length = if status == 204 { String::new() } else { format!("content-length: {}\r\n", body.len()) };
                 stream.write_all(format!("HTTP/1.1 {status} x\r\n{length}{more}\r\n").as_bytes()).await?;
                 stream.write_all(&body).await?;
+                replied(&request);
             }
             Reply::Close => return Ok(()),
             Reply::Torn { status, body } => {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::faults::{Fault, Faults};
 use super::ledger::{Kind, Ledger};
+use super::moments::{Moment, Trap};
 use super::wire::{Host, Reply, Request};
 
 pub struct World {
@@ -21,6 +22,7 @@ struct Shared {
     ledger: Mutex<Ledger>,
     /// Keys of requests under way: a second one at the same time is a conflict.
     under_way: Mutex<BTreeSet<String>>,
+    trap: Trap,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -29,10 +31,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl World {
     pub fn start(faults: Faults) -> Self {
-        let shared =
-            Arc::new(Shared { faults: Mutex::new(faults), ledger: Mutex::default(), under_way: Mutex::default() });
-        let inner = Arc::clone(&shared);
-        let host = Host::start(move |request| answer(Arc::clone(&inner), request).boxed());
+        let shared = Arc::new(Shared {
+            faults: Mutex::new(faults),
+            ledger: Mutex::default(),
+            under_way: Mutex::default(),
+            trap: Trap::default(),
+        });
+        let (inner, told) = (Arc::clone(&shared), Arc::clone(&shared));
+        let replied = move |request: &Request| {
+            if let Some(kind) = kind(request) {
+                told.trap.tell(Moment::Replied(kind));
+            }
+        };
+        let host = Host::watched(move |request| answer(Arc::clone(&inner), request).boxed(), replied);
         Self { host, shared }
     }
 
@@ -53,6 +64,11 @@ impl World {
 
     pub fn set_faults(&self, faults: Faults) {
         *lock(&self.shared.faults) = faults;
+    }
+
+    /// Where it tells its moments.
+    pub fn trap(&self) -> Trap {
+        self.shared.trap.clone()
     }
 
     /// Refuses connections, and cuts those that are open.
@@ -95,8 +111,12 @@ fn wrong(shared: &Shared, what: &str) -> Reply {
     reply(400, &json!({ "error": what }))
 }
 
+fn kind(request: &Request) -> Option<Kind> {
+    Kind::ALL.into_iter().find(|kind| kind.path() == request.path && request.method == "POST")
+}
+
 async fn answer(shared: Arc<Shared>, request: Request) -> Reply {
-    let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.path() == request.path && request.method == "POST") else {
+    let Some(kind) = kind(&request) else {
         return reply(404, &json!({"error": "there is nothing here"}));
     };
     let Some(key) = request.headers.get("idempotency-key").cloned() else {
@@ -108,6 +128,7 @@ async fn answer(shared: Arc<Shared>, request: Request) -> Reply {
     let Some(order) = input["order_id"].as_str() else {
         return wrong(&shared, "a request without an order_id");
     };
+    shared.trap.tell(Moment::Received(kind));
     let n = lock(&shared.ledger).asked(order, &key);
     let fault = lock(&shared.faults).draw(&key, n);
     let unavailable = |status| reply(status, &json!({"error": "later"})).with("retry-after", "1");
@@ -125,6 +146,7 @@ async fn answer(shared: Arc<Shared>, request: Request) -> Reply {
         tokio::time::sleep(time).await;
     }
     let (status, body) = lock(&shared.ledger).apply(kind, order, &key, &input);
+    shared.trap.tell(Moment::Done(kind));
     match fault {
         Fault::ErrorAfter => reply(500, &json!({"error": "an error, but it is done"})),
         Fault::LostReply => Reply::Close,

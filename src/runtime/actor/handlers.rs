@@ -6,7 +6,10 @@ use std::sync::atomic::Ordering;
 use actix::{Actor, Context, Handler, Supervised};
 
 use super::{Load, Phase, WorkflowActor};
+use crate::kernel::Input;
+use crate::runtime::admission::Step;
 use crate::runtime::command::EngineError;
+use crate::runtime::envelope::{Envelope, Work};
 use crate::runtime::messages::{CallAgain, Committed, Deliver, Look, Rest, Seen};
 use crate::runtime::pool::panic_message;
 use crate::store::Verdict;
@@ -87,8 +90,15 @@ impl Handler<Look> for WorkflowActor {
 impl Handler<CallAgain> for WorkflowActor {
     type Result = ();
 
-    fn handle(&mut self, _: CallAgain, _: &mut Self::Context) {
-        self.resume();
+    fn handle(&mut self, _: CallAgain, ctx: &mut Self::Context) {
+        if self.family.is_some() {
+            return self.resume();
+        }
+        // Not read yet, and perhaps for nobody who waits: this input keeps it until it could be read.
+        let work = Work::Input { to: self.id.clone(), input: Input::Tick };
+        self.card.depth.set(self.card.depth.get() + 1);
+        self.pending.push_back(Envelope::new(work, None, Step::begin(&self.local.shared)));
+        self.pump(ctx);
     }
 }
 

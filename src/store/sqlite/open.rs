@@ -246,3 +246,26 @@ fn next_fact(c: &mut SqliteConnection) -> QueryResult<i64> {
     let count = serde_json::from_str::<Vec<serde::de::IgnoredAny>>(&facts).map_or(1, |facts| facts.len());
     Ok(id + count as i64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(QueryableByName)]
+    struct Durable {
+        #[diesel(sql_type = Text)]
+        journal_mode: String,
+        #[diesel(sql_type = diesel::sql_types::Integer)]
+        synchronous: i32,
+    }
+
+    #[test]
+    fn the_writer_syncs_with_every_commit() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = writer_connection(&folder.path().join("ordain.db")).unwrap();
+        let asked = "SELECT journal_mode, synchronous FROM pragma_journal_mode, pragma_synchronous";
+        let found = diesel::sql_query(asked).get_result::<Durable>(&mut writer).unwrap();
+        // 2: FULL.
+        assert_eq!((found.journal_mode.as_str(), found.synchronous), ("wal", 2));
+    }
+}

@@ -1,0 +1,4 @@
+//! The bench of `chaos/` on a real PostgreSQL.
+
+#[path = "chaos/main.rs"]
+mod suite;
