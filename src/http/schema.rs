@@ -25,10 +25,7 @@ pub struct PaymentName(pub String);
 
 /// The name of a key or an owner: 1 to 64 characters, none of them a control character, no blank at an end.
 #[derive(ToSchema, Deserialize)]
-#[schema(
-    pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]{0,62}[^\s\x00-\x1f\x7f-\x9f])?$",
-    example = "shop"
-)]
+#[schema(pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]{0,62}[^\s\x00-\x1f\x7f-\x9f])?$", example = "shop")]
 pub struct Name(pub String);
 
 /// An address: one line, or named fields, of at most 512 characters each.
@@ -388,7 +385,10 @@ pub struct OrderList {
 #[into_params(parameter_in = Query)]
 pub struct ListParams {
     /// States, separated by commas.
-    #[param(example = "failed,stuck", pattern = r"^(received|validated|in_review|charging|shipping|completed|compensating|cancelled|failed|timed_out|stuck)(,(received|validated|in_review|charging|shipping|completed|compensating|cancelled|failed|timed_out|stuck))*$")]
+    #[param(
+        example = "failed,stuck",
+        pattern = r"^((received|validated|in_review|charging|shipping|completed|compensating|cancelled|failed|timed_out|stuck)(,(received|validated|in_review|charging|shipping|completed|compensating|cancelled|failed|timed_out|stuck))*)?$"
+    )]
     pub state: Option<String>,
     /// A part of the order id.
     #[param(max_length = 128)]
@@ -399,7 +399,10 @@ pub struct ListParams {
     #[param(maximum = 2_147_483_647)]
     pub attempts_min: Option<u32>,
     /// The kind of the last error.
-    #[param(example = "timeout", pattern = "^(validation|refused|unreachable|rate_limited|timeout|unknown_outcome|panic|error|secrets_unreadable)$")]
+    #[param(
+        example = "timeout",
+        pattern = "^(validation|refused|unreachable|rate_limited|timeout|unknown_outcome|panic|error|secrets_unreadable)$"
+    )]
     pub error: Option<String>,
     /// A metadata value, compared as text; any other key than `KEY` likewise.
     #[serde(rename = "metadata.KEY")]
@@ -412,7 +415,10 @@ pub struct ListParams {
     pub created_before: Option<String>,
     /// `created_at`, `updated_at`, `order_id`, `state`, `amount`, `attempts`, `address`, `deadline` (only orders whose
     /// clock runs); with `-` descending. `-created_at` by default. The last four sort the newest 5,000 that fit.
-    #[param(example = "-created_at", pattern = "^-?(created_at|updated_at|order_id|state|amount|attempts|address|deadline)$")]
+    #[param(
+        example = "-created_at",
+        pattern = "^-?(created_at|updated_at|order_id|state|amount|attempts|address|deadline)$"
+    )]
     pub sort: Option<String>,
     /// 1 to 500, 50 by default.
     #[param(minimum = 1, maximum = 500)]

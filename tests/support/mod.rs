@@ -11,6 +11,7 @@ pub mod ledger;
 pub mod postgres;
 pub mod promtool;
 pub mod sandbox;
+pub mod schemathesis;
 pub mod server;
 pub mod slow;
 pub mod wire;

@@ -17,7 +17,11 @@ const FORMS: [(&str, &str, &str); 8] = [
     ("payment_id", "^[!-~]{1,128}$", ""),
     ("Idempotency-Key", "^[!-~]{1,255}$", "The same key and request get the first answer again"),
     ("traceparent", "^[ -~]*$", ""),
-    ("until", "^(terminal|received|validated|in_review|charging|shipping|completed|compensating|cancelled|failed|timed_out|stuck)$", ""),
+    (
+        "until",
+        "^(terminal|received|validated|in_review|charging|shipping|completed|compensating|cancelled|failed|timed_out|stuck)$",
+        "",
+    ),
 ];
 
 /// Gives each of these parameters its form, wherever it stands.

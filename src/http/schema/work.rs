@@ -172,7 +172,10 @@ pub struct TaskTypeList {
 #[into_params(parameter_in = Query)]
 pub struct KindListParams {
     /// `running`, `completed`, `failed`, `cancelled`; several with commas. `status` is another name of it.
-    #[param(example = "running,failed", pattern = "^(running|completed|failed|cancelled|stuck)(,(running|completed|failed|cancelled|stuck))*$")]
+    #[param(
+        example = "running,failed",
+        pattern = "^((running|completed|failed|cancelled|stuck)(,(running|completed|failed|cancelled|stuck))*)?$"
+    )]
     pub state: Option<String>,
     /// 1 to 500, 50 by default.
     #[param(minimum = 1, maximum = 500)]
