@@ -74,6 +74,15 @@ pub fn load(file: Option<&Path>, flags: &impl Serialize, tasks: Arc<TaskTypes>) 
     Ok(config)
 }
 
+/// The same of a file's text and the text of a `.env`, and of nothing else; for fuzzing.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn decode(file: &str, dot_env: &str) -> Result<Config, ConfigError> {
+    let sources = Sources::of_texts(file, dot_env)?;
+    check(sources.settings()?, Arc::new(crate::tasks::builtin())).map_err(|error| sources.placed(error))
+}
+
 /// The activities alone, as an outside worker does them: those that a server leaves to outside workers as well.
 ///
 /// # Errors
