@@ -36,7 +36,8 @@ pub fn start_body(data: &[u8]) {
         Ok(start) => {
             // What is stored is read again after any crash, and means the same.
             let stored = serde_json::to_value(&start).expect("a start can be written");
-            let again: OrderStart = serde_json::from_value(stored.clone()).expect("a start that was written can be read");
+            let again: OrderStart =
+                serde_json::from_value(stored.clone()).expect("a start that was written can be read");
             assert_eq!(serde_json::to_value(&again).expect("and written"), stored);
             assert_eq!(read().expect("it was read before").fingerprint, start.fingerprint);
         }
@@ -118,7 +119,9 @@ pub fn history(data: &[u8]) {
     let Ok(family) = serde_json::from_slice::<Vec<Stored>>(data) else { return };
     for stored in &family {
         let read = |fact: &StoredFact| Some((serde_json::from_str(&fact.fact.to_string()).ok()?, fact.at));
-        let Some(facts) = stored.facts.iter().map(read).collect::<Option<Vec<(FactRecord, Timestamp)>>>() else { return };
+        let Some(facts) = stored.facts.iter().map(read).collect::<Option<Vec<(FactRecord, Timestamp)>>>() else {
+            return;
+        };
         let facts = facts.iter().map(|(fact, at)| (fact, *at));
         if let Ok(machine) = REGISTRY.fold(&stored.kind, &stored.id, stored.run_id, stored.parent.clone(), facts) {
             ask(&stored.kind, machine.as_ref());

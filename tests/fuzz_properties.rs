@@ -19,7 +19,9 @@ enum Change {
 
 fn change() -> impl Strategy<Value = Change> {
     // What means something to parsers, rather than any byte.
-    let words = ["\"", "{", "}", "[", "]", ",", ":", "\\u0000", "\\ud800", "-", "1e999", "0", "9", "null", "\n", "=", "\u{feff}"];
+    let words = [
+        "\"", "{", "}", "[", "]", ",", ":", "\\u0000", "\\ud800", "-", "1e999", "0", "9", "null", "\n", "=", "\u{feff}",
+    ];
     let word = proptest::sample::select(words.map(|word| word.as_bytes().to_vec()).to_vec());
     prop_oneof![
         (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Change::Byte(at, byte)),
