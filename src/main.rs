@@ -1,4 +1,5 @@
 //! The binary: one global allocator, and the command line.
+#![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 

@@ -167,6 +167,16 @@ async fn a_refusal_says_why_in_bounded_words_and_without_secrets() {
 }
 
 #[actix_web::test]
+async fn what_an_answer_repeats_of_the_configured_headers_is_not_kept() {
+    let echo = format!("the header {SECRET} is wrong; s3cret-very-long is not known");
+    let refused = failure(Reply::new(401, json!({ "error": echo }).to_string())).await.unwrap();
+    assert_eq!(refused.message, "401 Unauthorized: the header *** is wrong; ***-very-long is not known");
+    let body = json!({"charge_ref": "ch-1", "you_sent": {"authorization": SECRET, "key": ["s3cret"]}});
+    let done = Fixed::new(Reply::new(200, body.to_string())).call(call(1)).await.unwrap();
+    assert_eq!(done, json!({"charge_ref": "ch-1", "you_sent": {"authorization": "***", "key": ["***"]}}));
+}
+
+#[actix_web::test]
 async fn retry_after_is_obeyed_in_both_forms_on_every_status() {
     for status in [429, 425, 503] {
         let wait = failure(Reply::new(status, "").with("retry-after", "7")).await.unwrap().retry_after_ms;
@@ -194,6 +204,10 @@ async fn a_connection_lost_is_in_doubt_and_none_at_all_is_unreachable() {
     for part in ["", "{}", "{\"charge_ref\""] {
         let torn = Reply::Torn { status: 200, body: part.into() };
         assert_eq!(kind(torn).await, Some(FailureKind::UnknownOutcome), "{part:?}");
+    }
+    for part in ["", "{\"charge_ref\""] {
+        let torn = Reply::TornChunks { status: 200, body: part.into() };
+        assert_eq!(kind(torn).await, Some(FailureKind::UnknownOutcome), "{part:?} in chunks");
     }
     let host = Fixed::new(Reply::new(200, "{}"));
     host.host.down();

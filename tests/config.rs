@@ -258,6 +258,31 @@ fn what_has_no_effect_is_a_warning_of_config_too() {
 }
 
 #[test]
+fn a_section_of_a_queue_that_nothing_uses_is_refused_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = "ORDAIN_QUEUES__SHIPING__CONCURRENCY";
+    refused(folder.path(), &[(name, "3")], &[], &["queues.shiping", "nothing uses", "shipping", name]);
+    std::fs::write(folder.path().join("ordain.toml"), "[queues.Shipping]\npaused = true\n").unwrap();
+    refused(folder.path(), &[], &[], &["queues.Shipping", "ordain.toml"]);
+    std::fs::write(folder.path().join("ordain.toml"), "[queues.invoices]\npaused = true\n").unwrap();
+    assert_eq!(shown(folder.path(), &[], &[])["queues"]["invoices"]["paused"], true);
+}
+
+#[test]
+fn a_password_in_a_url_of_an_activity_or_the_portal_is_refused_and_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let allow = ("ORDAIN_OUTSIDE__ALLOW", "other.example");
+    for name in ["ORDAIN_ACTIVITIES__CHARGE_PAYMENT__URL", "ORDAIN_PORTAL__URL"] {
+        for env in
+            [vec![(name, "https://me:hunter2@pay.example/x")], vec![(name, "https://me:hunter2@pay.example/x"), allow]]
+        {
+            let said = refused(folder.path(), &env, &[], &[name, "credentials are sent in headers"]);
+            assert!(!said.contains("hunter2"), "{said}");
+        }
+    }
+}
+
+#[test]
 fn activities_go_only_where_the_list_allows() {
     let folder = tempfile::tempdir().unwrap();
     let url = ("ORDAIN_ACTIVITIES__CHARGE_PAYMENT__URL", "http://169.254.169.254/latest");

@@ -106,6 +106,22 @@ async fn a_token_that_is_not_taken_is_renewed_once_and_shared_from_then_on() {
 }
 
 #[actix_web::test]
+async fn a_redirect_is_not_followed_neither_with_the_password_nor_with_the_token() {
+    let elsewhere = Scripted::new(|_, logins| granted(logins));
+    let target = elsewhere.host.url("/base/login");
+    let away = target.clone();
+    let scripted = Scripted::new(move |_, _| Reply::new(307, "").with("location", away.clone()));
+    assert!(fetch(&scripted.portal(), "i:1").await.is_err());
+    let scripted = Scripted::new(move |request, logins| match request.method.as_str() {
+        "POST" => granted(logins),
+        _ => Reply::new(302, "").with("location", target.clone()),
+    });
+    assert!(fetch(&scripted.portal(), "i:1").await.is_err() && list(&scripted.portal()).await.is_err());
+    assert!(!scripted.asked().is_empty());
+    assert_eq!(elsewhere.asked(), Vec::<String>::new());
+}
+
+#[actix_web::test]
 async fn a_portal_that_takes_no_token_is_an_error_that_does_not_repeat_one() {
     let scripted = Scripted::new(|request, logins| match request.method.as_str() {
         "POST" => granted(logins),

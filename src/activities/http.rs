@@ -8,17 +8,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING};
 use actix_web::web::Bytes;
 use awc::error::{ConnectError, SendRequestError};
 use awc::{Client, Connector, SendClientRequest};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use futures_util::future::{FutureExt, LocalBoxFuture};
 use rustls::pki_types::CertificateDer;
 use serde_json::Value;
 
 use super::Activity;
 use crate::kernel::ActivityCall;
-use crate::model::{Failure, FailureKind};
+use crate::model::{Failure, FailureKind, scrub, scrubbed};
 
 /// The longest reply that is read, in bytes.
 const REPLY_BYTES_MAX: usize = 1 << 20;
@@ -31,6 +33,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct HttpActivity {
     url: Arc<str>,
     headers: Arc<Vec<(HeaderName, HeaderValue)>>,
+    /// What the headers hold that nobody may see, if an answer repeats it.
+    hidden: Arc<Vec<String>>,
 }
 
 /// Why an activity's settings cannot be used.
@@ -38,14 +42,21 @@ pub struct HttpActivity {
 pub enum SettingError {
     #[error("url {0:?} is not an http:// or https:// address")]
     Url(String),
+    #[error("the url has a user or a password in it; credentials are sent in headers, which are never shown")]
+    Credentials,
     #[error("header {0:?} cannot be sent")]
     Header(String),
 }
 
 /// # Errors
-/// [`SettingError::Url`] where it is not an address that can be called.
+/// [`SettingError::Url`] where it is not an address that can be called, [`SettingError::Credentials`] where it would be
+/// shown with a password.
 pub fn check_url(url: &str) -> Result<(), SettingError> {
     let uri = url.parse::<actix_web::http::Uri>().ok();
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', '?', '#']).next();
+    if authority.is_some_and(|authority| authority.contains('@')) {
+        return Err(SettingError::Credentials);
+    }
     let good = |uri: &actix_web::http::Uri| {
         matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
     };
@@ -64,9 +75,28 @@ impl HttpActivity {
                 _ => Err(SettingError::Header(name.clone())),
             }
         };
+        let hidden = headers.iter().flat_map(|(name, value)| secrets_of(name, value)).collect();
         let headers = headers.iter().map(header).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { url: url.into(), headers: Arc::new(headers) })
+        Ok(Self { url: url.into(), headers: Arc::new(headers), hidden: Arc::new(hidden) })
     }
+}
+
+/// What of a header must not be seen: its value, and what stands behind the scheme in it. What every request tells of
+/// itself is no secret.
+fn secrets_of(name: &str, value: &str) -> Vec<String> {
+    let name = name.to_ascii_lowercase();
+    if name == "user-agent" || name.starts_with("accept") || name.starts_with("content-") {
+        return Vec::new();
+    }
+    let words: Vec<&str> = value.split_whitespace().collect();
+    let mut secrets = vec![value.to_owned()];
+    if let [scheme, secret] = words[..] {
+        secrets.push(secret.to_owned());
+        let plain = BASE64.decode(secret).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"));
+        let password = plain.and_then(|plain| Some(String::from_utf8(plain).ok()?.split_once(':')?.1.to_owned()));
+        secrets.extend(password);
+    }
+    secrets
 }
 
 thread_local! {
@@ -104,7 +134,7 @@ pub(crate) fn new_client(own: Vec<CertificateDer<'static>>) -> Result<Client, ru
 
 impl Activity for HttpActivity {
     fn call(&self, call: ActivityCall) -> LocalBoxFuture<'static, Result<Value, Failure>> {
-        let (url, headers) = (Arc::clone(&self.url), Arc::clone(&self.headers));
+        let (url, headers, hidden) = (Arc::clone(&self.url), Arc::clone(&self.headers), Arc::clone(&self.hidden));
         async move {
             let mut request = client()?.post(url.as_ref());
             for (name, value) in headers.iter() {
@@ -115,7 +145,14 @@ impl Activity for HttpActivity {
                 .insert_header(("Ordain-Workflow-Id", call.workflow_id.as_str()))
                 .insert_header(("Ordain-Attempt", call.attempt.to_string()))
                 .insert_header(("traceparent", call.trace.to_string()));
-            exchange(request.send_json(&call.input)).await?.outcome()
+            let outcome = exchange(request.send_json(&call.input)).await?.outcome();
+            match outcome {
+                Ok(mut result) => {
+                    scrub(&mut result, &hidden);
+                    Ok(result)
+                }
+                Err(failure) => Err(Failure { message: scrubbed(&failure.message, &hidden), ..failure }),
+            }
         }
         .boxed_local()
     }
@@ -137,9 +174,12 @@ pub(super) async fn exchange(sent: SendClientRequest) -> Result<Reply, Failure> 
     let mut reply = sent.await.map_err(|e| not_sent(&e))?;
     let (status, retry_after_ms) = (reply.status(), retry_after_ms(reply.headers()));
     let promised = reply.headers().get(CONTENT_LENGTH).and_then(|n| n.to_str().ok()?.parse::<usize>().ok());
+    let in_chunks = reply.headers().contains_key(TRANSFER_ENCODING);
     let body = match reply.body().limit(REPLY_BYTES_MAX).await {
         // The client takes a connection that closes within a body for the end of the body.
         Ok(body) if promised.is_some_and(|bytes| bytes != body.len()) => Err("its body is cut off".to_owned()),
+        // So it does of one that is sent in chunks: of nothing it cannot be said whether it was all.
+        Ok(body) if body.is_empty() && in_chunks => Err("its body, sent in chunks, has none".to_owned()),
         Ok(body) => Ok(body),
         Err(e) => Err(format!("its body cannot be read: {e}")),
     };

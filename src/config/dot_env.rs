@@ -20,7 +20,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<(String, String)>, ConfigError> {
     parse(&text).map_err(|why| ConfigError::File(path.to_owned(), why))
 }
 
-fn parse(text: &str) -> Result<Vec<(String, String)>, String> {
+pub(super) fn parse(text: &str) -> Result<Vec<(String, String)>, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let read = Rc::new(Cell::new(0_usize));
     let lines = Lines { left: text.as_bytes(), read: Rc::clone(&read) };

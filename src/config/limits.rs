@@ -118,9 +118,13 @@ impl Settings {
         let allow = Allow::read(&self.outside.allow)
             .map_err(|entry| ConfigError::value("outside.allow", format!("{entry:?} is not HOST:PORT or HOST")))?;
         for (name, section) in &self.activities {
-            if let Some(url) = section.url.as_deref().filter(|url| !allow.permits(url)) {
+            let Some(url) = section.url.as_deref() else { continue };
+            let key = format!("activities.{name}.url");
+            // Before it is repeated by any other error.
+            check_url(url).map_err(|error| ConfigError::value(&key, format!("cannot be used: {error}")))?;
+            if !allow.permits(url) {
                 let why = format!("{url:?} goes to a place that outside.allow does not name");
-                return Err(ConfigError::value(&format!("activities.{name}.url"), why));
+                return Err(ConfigError::value(&key, why));
             }
         }
         let named = self.activities.iter().map(|(name, section)| (name.clone(), of(section))).collect();
@@ -135,7 +139,7 @@ impl Settings {
         let chaos = Chaos { mode: self.chaos, seed: self.chaos_seed };
         activities::build(&named, tasks.activities(secrets, &outside), chaos).map_err(|error| {
             let key = match &error {
-                SetupError::Setting { activity, error: SettingError::Url(_) }
+                SetupError::Setting { activity, error: SettingError::Url(_) | SettingError::Credentials }
                 | SetupError::NoUrl(activity)
                 | SetupError::UrlOutside(activity) => {
                     format!("activities.{activity}.url")

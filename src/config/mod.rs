@@ -30,7 +30,7 @@ use crate::http::ServerOptions;
 use crate::runtime::Options;
 use crate::store::Location;
 use crate::tasks::TaskTypes;
-use crate::workflows::job;
+use crate::workflows::{job, order, shipping};
 use sources::Sources;
 
 /// Everything a server runs with, read and checked.
@@ -74,6 +74,15 @@ pub fn load(file: Option<&Path>, flags: &impl Serialize, tasks: Arc<TaskTypes>) 
     Ok(config)
 }
 
+/// The same of a file's text and the text of a `.env`, and of nothing else; for fuzzing.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn decode(file: &str, dot_env: &str) -> Result<Config, ConfigError> {
+    let sources = Sources::of_texts(file, dot_env)?;
+    check(sources.settings()?, Arc::new(crate::tasks::builtin())).map_err(|error| sources.placed(error))
+}
+
 /// The activities alone, as an outside worker does them: those that a server leaves to outside workers as well.
 ///
 /// # Errors
@@ -87,11 +96,26 @@ pub fn activities(file: Option<&Path>, tasks: &TaskTypes) -> Result<Activities, 
     built.map_err(|error| sources.placed(error))
 }
 
+/// A section of a queue that nothing uses would be a misspelt one, and silently without effect.
+fn no_unknown_queue(settings: &Settings, tasks: &TaskTypes) -> Result<(), ConfigError> {
+    let mut known: Vec<&str> = [order::QUEUE, shipping::QUEUE, job::QUEUE].into_iter().chain(tasks.queues()).collect();
+    known.sort_unstable();
+    known.dedup();
+    match settings.queues.keys().find(|name| !known.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => {
+            let why = format!("is a queue that nothing uses; there are {}", known.join(", "));
+            Err(ConfigError::value(&format!("queues.{name}"), why))
+        }
+    }
+}
+
 fn check(settings: Settings, tasks: Arc<TaskTypes>) -> Result<Config, ConfigError> {
     settings.check_log_level()?;
     let location = settings.location()?;
     let secrets = settings.secrets(&location)?;
     let mut engine = settings.engine()?;
+    no_unknown_queue(&settings, &tasks)?;
     // Every kind of work has a pool of its own, so that one does not wait for another.
     for queue in std::iter::once(job::QUEUE).chain(tasks.queues()) {
         engine.queues.entry(queue.to_owned()).or_default();

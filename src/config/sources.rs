@@ -48,6 +48,25 @@ impl Sources {
     ) -> Self {
         let figment = Figment::new();
         let figment = if file.is_file() { figment.merge(ConfigFile(file.to_owned())) } else { figment };
+        Self::with_variables(figment, dot_env, environment, flags)
+    }
+
+    /// Of a file's text and the text of a `.env`, without any other source.
+    ///
+    /// # Errors
+    /// As [`Sources::read`].
+    pub fn of_texts(file: &str, dot_env: &str) -> Result<Self, ConfigError> {
+        let variables = dot_env::parse(dot_env).map_err(ConfigError::Source)?;
+        let figment = Figment::new().merge(FileText(file.to_owned()));
+        Ok(Self::with_variables(figment, variables, Vec::new(), &Dict::new()))
+    }
+
+    fn with_variables(
+        figment: Figment,
+        dot_env: Vec<(String, String)>,
+        environment: Vec<(String, String)>,
+        flags: &impl Serialize,
+    ) -> Self {
         let variables = Variable::all(dot_env, Place::DotEnv).chain(Variable::all(environment, Place::Environment));
         Self(variables.fold(figment, Figment::merge).merge(Flags(flags)))
     }
@@ -192,17 +211,33 @@ impl Provider for ConfigFile {
     }
 
     fn data(&self) -> Result<Map<Profile, Dict>, Error> {
-        let mut data = Toml::file_exact(&self.0).data()?;
-        let sections = data.values_mut().filter_map(|dict| inner(dict, "activities")).flat_map(|all| all.values_mut());
-        for section in sections {
-            if let Value::Dict(_, section) = section
-                && let Some(headers) = inner(section, "headers")
-            {
-                *headers = std::mem::take(headers).into_iter().map(|(k, v)| (k.to_lowercase(), v)).collect();
-            }
-        }
-        Ok(data)
+        Ok(headers_lowered(Toml::file_exact(&self.0).data()?))
     }
+}
+
+/// The same, of a text.
+struct FileText(String);
+
+impl Provider for FileText {
+    fn metadata(&self) -> Metadata {
+        Metadata::named("text")
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, Error> {
+        Ok(headers_lowered(Toml::string(&self.0).data()?))
+    }
+}
+
+fn headers_lowered(mut data: Map<Profile, Dict>) -> Map<Profile, Dict> {
+    let sections = data.values_mut().filter_map(|dict| inner(dict, "activities")).flat_map(|all| all.values_mut());
+    for section in sections {
+        if let Value::Dict(_, section) = section
+            && let Some(headers) = inner(section, "headers")
+        {
+            *headers = std::mem::take(headers).into_iter().map(|(k, v)| (k.to_lowercase(), v)).collect();
+        }
+    }
+    data
 }
 
 fn inner<'a>(dict: &'a mut Dict, key: &str) -> Option<&'a mut Dict> {

@@ -23,8 +23,8 @@ const LIMIT_MAX: usize = 1_000;
 #[utoipa::path(
     get, path = "/audit", tag = "access",
     params(
-        ("after" = Option<u64>, Query, description = "Only entries with a greater id", example = 0),
-        ("limit" = Option<u32>, Query, description = "1 to 1000, 100 by default", example = 100),
+        ("after" = Option<u64>, Query, description = "Only entries with a greater id", maximum = 9_223_372_036_854_775_807_i64, example = 0),
+        ("limit" = Option<u32>, Query, description = "1 to 1000, 100 by default", minimum = 1, maximum = 1_000, example = 100),
         ("order_id" = Option<String>, Query, description = "Only entries of this order", example = "o-1"),
     ),
     responses((status = 200, description = "Entries, oldest first", body = AuditPage))

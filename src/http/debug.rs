@@ -18,7 +18,7 @@ const TOP_MAX: usize = 500;
 /// those since the engine started; two readings make a rate. A shard that does not answer within a second is missing.
 #[utoipa::path(
     get, path = "/debug/actors", tag = "system",
-    params(("limit" = Option<usize>, Query, description = "How many orders, 1 to 500; 20 where it is not said")),
+    params(("limit" = Option<usize>, Query, description = "How many orders, 1 to 500; 20 where it is not said", minimum = 1, maximum = 500)),
     responses((status = 200, description = "The engine at this moment; times in ms", body = serde_json::Value))
 )]
 pub async fn actors(req: HttpRequest, site: Data<Site>) -> Outcome {

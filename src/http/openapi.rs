@@ -10,6 +10,10 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 use utoipa_swagger_ui::Config;
 
+mod parameters;
+
+use parameters::Forms;
+
 use super::access::rule;
 use super::json::Fault;
 use super::problem::{Problem, ProblemBody};
@@ -69,7 +73,7 @@ const PROBLEM_TYPE: &str = "application/problem+json";
         docs,
     ),
     components(schemas(ProblemBody<'_>, Fault)),
-    modifiers(&Problems),
+    modifiers(&Problems, &Forms),
     tags(
         (name = "orders", description = "Start orders, signal them, see them"),
         (name = "operations", description = "An operator's hand"),

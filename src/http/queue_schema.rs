@@ -61,6 +61,7 @@ pub struct LeaseDocument {
 
 /// So many starts a second on average; after a rest, `burst` of them at once.
 #[derive(ToSchema, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[schema(as = RateLimit)]
 pub struct RateLimitDocument {
     #[schema(example = 10.0, minimum = 0.001, maximum = 1_000_000)]
@@ -71,6 +72,7 @@ pub struct RateLimitDocument {
 }
 
 #[derive(ToSchema, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct QueueChangeBody {
     #[schema(example = 64, maximum = 100_000)]
     pub concurrency: Option<usize>,
@@ -80,17 +82,22 @@ pub struct QueueChangeBody {
 }
 
 #[derive(ToSchema, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PollBody {
     /// The worker's own name for itself; by it workers are counted.
-    #[schema(example = "worker-7")]
+    #[schema(example = "worker-7", min_length = 1, max_length = 128)]
     pub worker_id: String,
     /// How long to wait for something to do: 0 to 30, 0 by default.
     #[schema(example = 20.0, minimum = 0, maximum = 30)]
     pub wait_seconds: Option<f64>,
     /// The activities it does; missing or empty: any.
-    #[schema(example = json!(["dispatch_carrier"]))]
-    pub activities: Option<Vec<String>>,
+    #[schema(example = json!(["dispatch_carrier"]), max_items = 64)]
+    pub activities: Option<Vec<ActivityName>>,
 }
+
+#[derive(ToSchema, Deserialize)]
+#[schema(max_length = 128)]
+pub struct ActivityName(pub String);
 
 /// An attempt to make.
 #[derive(ToSchema, Deserialize)]
@@ -120,24 +127,42 @@ pub struct LeasedDocument {
 }
 
 #[derive(ToSchema, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CompleteBody {
     /// Any JSON; null where it is missing.
     pub result: Option<Value>,
 }
 
 #[derive(ToSchema, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailKind {
+    Validation,
+    Refused,
+    Unreachable,
+    RateLimited,
+    Timeout,
+    UnknownOutcome,
+    Panic,
+    Error,
+    SecretsUnreadable,
+}
+
+#[derive(ToSchema, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FailBody {
-    #[schema(example = "the printer is on fire")]
+    #[schema(example = "the printer is on fire", min_length = 1, max_length = 4_096)]
     pub message: String,
-    /// `validation`, `refused`, `unreachable`, `rate_limited`, `timeout`, `unknown_outcome`, `panic`, `error` (default).
-    pub kind: Option<String>,
+    /// `error` where it is missing.
+    pub kind: Option<FailKind>,
     /// False: never again, whatever the kind.
     pub retryable: Option<bool>,
     /// Not again before so many ms; holds the whole queue back where it has shared backoff.
+    #[schema(maximum = 3_600_000)]
     pub retry_after_ms: Option<u64>,
 }
 
 #[derive(ToSchema, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct HeartbeatBody {
     /// Any JSON, up to 4 KiB; shown with the queue.
     pub progress: Option<Value>,

@@ -7,29 +7,109 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
+use utoipa::openapi::schema::{AdditionalProperties, Object, ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::{IntoParams, ToSchema};
 
 mod work;
 pub use work::*;
 
-/// An address: one line, or named fields of at most 512 bytes.
+/// 1 to 128 characters out of `A-Z a-z 0-9 . _ : ~ -`, and not `.` or `..`.
+#[derive(ToSchema, Deserialize)]
+#[schema(pattern = r"^(?!\.{1,2}$)[A-Za-z0-9._:~-]{1,128}$", example = "o-1")]
+pub struct Id(pub String);
+
+/// 1 to 128 visible ASCII characters.
+#[derive(ToSchema, Deserialize)]
+#[schema(pattern = "^[!-~]{1,128}$", example = "pay-1")]
+pub struct PaymentName(pub String);
+
+/// The name of a key or an owner: 1 to 64 characters, none of them a control character, no blank at an end.
+#[derive(ToSchema, Deserialize)]
+#[schema(pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]{0,62}[^\s\x00-\x1f\x7f-\x9f])?$", example = "shop")]
+pub struct Name(pub String);
+
+/// An address: one line, or named fields, of at most 512 characters each.
 #[derive(ToSchema, Deserialize)]
 #[schema(example = json!({"street": "1 Main St", "city": "Berlin", "zip_code": "10115", "country": "DE"}))]
 #[serde(untagged)]
 pub enum AddressBody {
-    Line(String),
-    Fields(BTreeMap<String, String>),
+    Line(AddressLine),
+    Fields(AddressFields),
+}
+
+/// Not blank.
+#[derive(ToSchema, Deserialize)]
+#[schema(max_length = 512, pattern = r"\S")]
+pub struct AddressLine(pub String);
+
+/// All of them as the client likes; what makes sense is for the order's validation to say.
+#[derive(ToSchema, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddressFields {
+    #[schema(max_length = 512)]
+    pub name: Option<String>,
+    #[schema(max_length = 512)]
+    pub recipient: Option<String>,
+    #[schema(max_length = 512)]
+    pub company: Option<String>,
+    #[schema(max_length = 512)]
+    pub street: Option<String>,
+    #[schema(max_length = 512)]
+    pub street2: Option<String>,
+    #[schema(max_length = 512)]
+    pub line1: Option<String>,
+    #[schema(max_length = 512)]
+    pub line2: Option<String>,
+    #[schema(max_length = 512)]
+    pub line: Option<String>,
+    #[schema(max_length = 512)]
+    pub house_number: Option<String>,
+    #[schema(max_length = 512)]
+    pub unit: Option<String>,
+    #[schema(max_length = 512)]
+    pub city: Option<String>,
+    #[schema(max_length = 512)]
+    pub state: Option<String>,
+    #[schema(max_length = 512)]
+    pub region: Option<String>,
+    #[schema(max_length = 512)]
+    pub province: Option<String>,
+    #[schema(max_length = 512)]
+    pub zip: Option<String>,
+    #[schema(max_length = 512)]
+    pub zip_code: Option<String>,
+    #[schema(max_length = 512)]
+    pub postal_code: Option<String>,
+    #[schema(max_length = 512)]
+    pub country: Option<String>,
+    #[schema(max_length = 512)]
+    pub country_code: Option<String>,
+    #[schema(max_length = 512)]
+    pub phone: Option<String>,
+    #[schema(max_length = 512)]
+    pub email: Option<String>,
+    #[schema(max_length = 512)]
+    pub notes: Option<String>,
 }
 
 /// An exact decimal of at most 18 digits before and 8 after the point.
 #[derive(ToSchema, Deserialize)]
 #[serde(untagged)]
 pub enum Amount {
-    Text(String),
-    Number(f64),
+    Text(AmountText),
+    Number(AmountNumber),
 }
 
 #[derive(ToSchema, Deserialize)]
+#[schema(pattern = r"^-?[0-9]{1,18}(\.[0-9]{1,8})?$", example = "49.90")]
+pub struct AmountText(pub String);
+
+#[derive(ToSchema, Deserialize)]
+#[schema(exclusive_minimum = -1e18, exclusive_maximum = 1e18)]
+pub struct AmountNumber(pub f64);
+
+#[derive(ToSchema, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ItemBody {
     #[schema(max_length = 256, example = "book")]
     pub sku: String,
@@ -45,6 +125,18 @@ pub enum ReviewBody {
     Manual,
 }
 
+/// What no attribute can say: how many keys there may be, and how long they are.
+fn metadata() -> Object {
+    let key = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(128));
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Object, Type::Null]))
+        .property_names(Some(Schema::Object(key.build())))
+        .additional_properties(Some(AdditionalProperties::FreeForm(true)))
+        .max_properties(Some(64))
+        .description(Some("At most 64 keys of 1 to 128 characters; 64 KiB in all."))
+        .build()
+}
+
 /// A start. Every field is optional; unknown fields are refused.
 #[derive(ToSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,10 +147,10 @@ pub enum ReviewBody {
 }))]
 pub struct StartBody {
     /// Must equal the path's.
-    pub order_id: Option<String>,
-    pub payment_id: Option<String>,
+    pub order_id: Option<Id>,
+    pub payment_id: Option<PaymentName>,
     /// Another name of `payment_id`.
-    pub payment_token: Option<String>,
+    pub payment_token: Option<PaymentName>,
     pub address: Option<AddressBody>,
     #[schema(max_items = 1000)]
     pub items: Option<Vec<ItemBody>>,
@@ -76,7 +168,8 @@ pub struct StartBody {
     /// The running time of the whole order; 0: no deadline.
     #[schema(minimum = 0, maximum = 315360000)]
     pub deadline_seconds: Option<f64>,
-    /// At most 64 keys.
+    /// At most 64 keys of 1 to 128 characters; 64 KiB in all.
+    #[schema(schema_with = metadata)]
     pub metadata: Option<BTreeMap<String, Value>>,
 }
 
@@ -97,8 +190,7 @@ pub struct CancelBody {
 #[schema(example = json!({"address": {"street": "2 Side St", "city": "Berlin", "zip_code": "10117"}}))]
 pub struct UpdateAddressBody {
     pub address: Option<AddressBody>,
-    /// One line.
-    pub new_address: Option<String>,
+    pub new_address: Option<AddressLine>,
 }
 
 #[derive(ToSchema, Deserialize)]
@@ -293,16 +385,24 @@ pub struct OrderList {
 #[into_params(parameter_in = Query)]
 pub struct ListParams {
     /// States, separated by commas.
-    #[param(example = "failed,stuck")]
+    #[param(
+        example = "failed,stuck",
+        pattern = r"^((received|validated|in_review|charging|shipping|completed|compensating|cancelled|failed|timed_out|stuck)(,(received|validated|in_review|charging|shipping|completed|compensating|cancelled|failed|timed_out|stuck))*)?$"
+    )]
     pub state: Option<String>,
     /// A part of the order id.
+    #[param(max_length = 128)]
     pub q: Option<String>,
     /// Only those with an activity that is being tried again.
     pub retrying: Option<bool>,
     /// At least this many attempts of some activity.
+    #[param(maximum = 2_147_483_647)]
     pub attempts_min: Option<u32>,
     /// The kind of the last error.
-    #[param(example = "timeout")]
+    #[param(
+        example = "timeout",
+        pattern = "^(validation|refused|unreachable|rate_limited|timeout|unknown_outcome|panic|error|secrets_unreadable)$"
+    )]
     pub error: Option<String>,
     /// A metadata value, compared as text; any other key than `KEY` likewise.
     #[serde(rename = "metadata.KEY")]
@@ -315,7 +415,10 @@ pub struct ListParams {
     pub created_before: Option<String>,
     /// `created_at`, `updated_at`, `order_id`, `state`, `amount`, `attempts`, `address`, `deadline` (only orders whose
     /// clock runs); with `-` descending. `-created_at` by default. The last four sort the newest 5,000 that fit.
-    #[param(example = "-created_at")]
+    #[param(
+        example = "-created_at",
+        pattern = "^-?(created_at|updated_at|order_id|state|amount|attempts|address|deadline)$"
+    )]
     pub sort: Option<String>,
     /// 1 to 500, 50 by default.
     #[param(minimum = 1, maximum = 500)]
@@ -346,17 +449,24 @@ pub struct Root {
     pub links: BTreeMap<String, String>,
 }
 
+#[derive(ToSchema, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScopeName {
+    Read,
+    Operate,
+    Admin,
+}
+
 /// A key to be made.
 #[derive(ToSchema, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct KeyBody {
-    #[schema(min_length = 1, max_length = 64, example = "shop")]
-    pub name: String,
+    pub name: Name,
     /// At least one of `read`, `operate`, `admin`; none entails another.
     #[schema(min_items = 1, example = json!(["read", "operate"]))]
-    pub scopes: Vec<String>,
+    pub scopes: Vec<ScopeName>,
     /// The key sees only this owner's orders, and what it starts is this owner's. Not with `admin`.
-    #[schema(min_length = 1, max_length = 64, example = "shop-a")]
-    pub owner: Option<String>,
+    pub owner: Option<Name>,
 }
 
 #[derive(ToSchema, Deserialize)]

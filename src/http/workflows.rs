@@ -17,7 +17,7 @@ const ID_BYTES_MAX: usize = 512;
     get, path = "/workflows/{id}", operation_id = "workflow", tag = "workflows",
     params(
         ("id" = String, Path, description = "May contain slashes", example = "o-1/shipping/1"),
-        ("seq" = Option<u64>, Query, description = "From 1; without it the newest"),
+        ("seq" = Option<u64>, Query, description = "From 1; without it the newest", minimum = 1, maximum = 9_223_372_036_854_775_807_i64),
     ),
     responses((status = 200, description = "The record, as its kind writes it", body = WorkflowRecord))
 )]
@@ -31,8 +31,8 @@ pub async fn record(req: HttpRequest, site: Data<Site>) -> Outcome {
     get, path = "/workflows/{id}/history", operation_id = "workflow_history", tag = "workflows",
     params(
         ("id" = String, Path, description = "May contain slashes", example = "o-1/shipping/1"),
-        ("after" = Option<u64>, Query, description = "Only events with a greater seq", example = 0),
-        ("limit" = Option<u32>, Query, description = "1 to 10000, 1000 by default", example = 100),
+        ("after" = Option<u64>, Query, description = "Only events with a greater seq", maximum = 9_223_372_036_854_775_807_i64, example = 0),
+        ("limit" = Option<u32>, Query, description = "1 to 10000, 1000 by default", minimum = 1, maximum = 10_000, example = 100),
     ),
     responses((status = 200, description = "Events, oldest first", body = WorkflowHistory))
 )]

@@ -39,8 +39,8 @@ impl Address {
         "email",
         "notes",
     ];
-    /// The longest value of a field, and the longest line, in bytes.
-    pub const VALUE_BYTES_MAX: usize = 512;
+    /// The longest value of a field, and the longest line, in characters.
+    pub const VALUE_CHARS_MAX: usize = 512;
 
     /// The business rule: a `zip_code` has 3 to 12 letters, digits, spaces or dashes.
     ///

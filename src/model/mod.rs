@@ -18,7 +18,7 @@ pub use id::{ID_BYTES_MAX, IdError, Key, OrderId, PaymentId, RunId, WorkflowId};
 pub use money::{Currency, Money, MoneyError, parse_amount};
 pub use payment::{PaymentRow, PaymentStatus};
 pub use result_row::ResultRow;
-pub use sealed::{REDACTED, SEALED, redacted};
+pub use sealed::{REDACTED, SEALED, redacted, scrub, scrubbed};
 pub use time::Timestamp;
 pub use trace::{NoTrace, SpanId, Trace, TraceId};
 

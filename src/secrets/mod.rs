@@ -11,7 +11,8 @@ pub use sealing::{Secrets, SecretsError};
 
 use serde_json::Value;
 
-use crate::model::{REDACTED, SEALED};
+use crate::model::SEALED;
+pub use crate::model::{scrub, scrubbed};
 
 /// The names under which everything is a secret.
 pub const NAMES: [&str; 4] = ["password", "token", "secret", "credentials"];
@@ -72,33 +73,6 @@ fn look(value: &Value, within: bool, at: &mut String, faults: &mut Vec<(String, 
             }
         }
     }
-}
-
-/// Replaces texts that were secrets wherever they turn up again: an answer may repeat what it was sent. Short ones are
-/// only replaced where they stand alone, for their letters stand everywhere.
-pub fn scrub(value: &mut Value, opened: &[String]) {
-    match value {
-        // What is sealed shows nothing, and must open again as it is.
-        Value::String(text) if text.starts_with(SEALED) => {}
-        Value::String(text) => *text = scrubbed(text, opened),
-        Value::Array(list) => list.iter_mut().for_each(|item| scrub(item, opened)),
-        Value::Object(fields) => fields.values_mut().for_each(|item| scrub(item, opened)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
-}
-
-/// The same for one text.
-pub fn scrubbed(text: &str, opened: &[String]) -> String {
-    const SHORT: usize = 4;
-    let mut text = text.to_owned();
-    for secret in opened.iter().filter(|secret| !secret.is_empty()) {
-        if text == *secret {
-            REDACTED.clone_into(&mut text);
-        } else if secret.chars().count() >= SHORT && text.contains(secret.as_str()) {
-            text = text.replace(secret.as_str(), REDACTED);
-        }
-    }
-    text
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ pub mod moments;
 pub mod postgres;
 pub mod promtool;
 pub mod sandbox;
+pub mod schemathesis;
 pub mod server;
 pub mod slow;
 pub mod wire;

@@ -35,6 +35,11 @@ pub enum Reply {
         status: u16,
         body: Vec<u8>,
     },
+    /// The same of a body in chunks: one of them at most, and no end.
+    TornChunks {
+        status: u16,
+        body: Vec<u8>,
+    },
     /// Nothing is ever said; the connection stays open until the client leaves.
     Silence,
 }
@@ -186,6 +191,15 @@ async fn connection(mut stream: TcpStream, handler: &Handler, replied: &Replied)
                 let head = format!("HTTP/1.1 {status} x\r\ncontent-length: {}\r\n\r\n", body.len() + 10);
                 stream.write_all(head.as_bytes()).await?;
                 return stream.write_all(&body).await;
+            }
+            Reply::TornChunks { status, body } => {
+                let mut bytes = format!("HTTP/1.1 {status} x\r\ntransfer-encoding: chunked\r\n\r\n").into_bytes();
+                if !body.is_empty() {
+                    bytes.extend_from_slice(format!("{:x}\r\n", body.len()).as_bytes());
+                    bytes.extend_from_slice(&body);
+                    bytes.extend_from_slice(b"\r\n");
+                }
+                return stream.write_all(&bytes).await;
             }
             Reply::Silence => while stream.read(&mut [0; 256]).await? > 0 {},
         }

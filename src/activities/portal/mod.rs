@@ -16,8 +16,7 @@ use serde_json::{Value, json};
 use super::Activity;
 use super::http::{client, exchange};
 use crate::kernel::ActivityCall;
-use crate::model::{Failure, FailureKind};
-use crate::secrets::scrubbed;
+use crate::model::{Failure, FailureKind, scrub, scrubbed};
 use crate::workflows::invoice_import::{Credentials, Month};
 use session::{Grant, Sessions, Token};
 
@@ -68,7 +67,10 @@ impl Portal {
         let outcome = reply.outcome().map_err(|f| Failure { message: scrubbed(&f.message, &secrets), ..f });
         match outcome {
             Err(failure) if reply.status == StatusCode::UNAUTHORIZED => Ok(Asked::Denied(failure)),
-            outcome => outcome.map(Asked::Answer),
+            outcome => outcome.map(|mut answer| {
+                scrub(&mut answer, &secrets);
+                Asked::Answer(answer)
+            }),
         }
     }
 

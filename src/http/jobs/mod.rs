@@ -3,7 +3,7 @@
 pub mod cancel;
 pub mod list;
 pub mod start;
-mod start_request;
+pub(crate) mod start_request;
 pub mod status;
 
 use actix_web::HttpRequest;

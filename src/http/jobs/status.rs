@@ -20,7 +20,7 @@ use crate::workflows::job::KIND;
     get, path = "/jobs/{job_id}", tag = "jobs", operation_id = "job",
     params(
         ("job_id" = String, Path, example = "job-0193e3a4-7a6c-7cc0-8000-3b1f5d7e9a42"),
-        ("wait" = Option<f64>, Query, description = "Seconds to hold the answer, 0 to 60", example = 10),
+        ("wait" = Option<f64>, Query, description = "Seconds to hold the answer, 0 to 60", minimum = 0, maximum = 60, example = 10),
     ),
     responses((status = 200, description = "The job", body = JobDocument))
 )]

@@ -9,7 +9,7 @@ mod reader;
 use std::borrow::Cow;
 
 pub use parse::{JsonError, parse};
-pub use reader::{At, Fault, Faults, check_texts, object, text, value};
+pub use reader::{At, Fault, Faults, check_texts, object, text, value, whole_number};
 
 /// A parsed body; borrows from its text wherever nothing was escaped.
 #[derive(Debug, Clone, PartialEq)]

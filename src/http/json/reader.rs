@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use rust_decimal::Decimal;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -104,11 +105,11 @@ pub fn object<'j, 'a>(
     }
 }
 
-/// What must be a text of at most so many bytes.
-pub fn text<'j>(json: &'j Json<'_>, at: &At<'_>, bytes_max: usize, faults: &mut Faults) -> Option<&'j str> {
+/// What must be a text of at most so many characters, which is what `maxLength` counts.
+pub fn text<'j>(json: &'j Json<'_>, at: &At<'_>, chars_max: usize, faults: &mut Faults) -> Option<&'j str> {
     match json {
-        Json::Text(text) if text.len() > bytes_max => {
-            faults.add(at, format!("must have at most {bytes_max} bytes, has {}", text.len()));
+        Json::Text(text) if text.len() > chars_max && text.chars().count() > chars_max => {
+            faults.add(at, format!("must have at most {chars_max} characters, has {}", text.chars().count()));
             None
         }
         Json::Text(text) => Some(text),
@@ -117,6 +118,18 @@ pub fn text<'j>(json: &'j Json<'_>, at: &At<'_>, bytes_max: usize, faults: &mut 
             None
         }
     }
+}
+
+/// A whole number, however it is written: to JSON, and to its schemas, `20`, `20.0` and `2e1` are one number.
+pub fn whole_number(number: &str) -> Option<i64> {
+    number.parse().ok().or_else(|| {
+        let exact = if number.contains(['e', 'E']) {
+            Decimal::from_scientific(number).ok()
+        } else {
+            Decimal::from_str_exact(number).ok()
+        };
+        exact.filter(Decimal::is_integer).and_then(|whole| i64::try_from(whole).ok())
+    })
 }
 
 /// Any JSON as a value that can be stored; its numbers must fit.

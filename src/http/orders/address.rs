@@ -17,7 +17,7 @@ pub fn read(json: &Json<'_>, at: &At<'_>, faults: &mut Faults) -> Option<Address
                 if !Address::FIELDS.contains(&key.as_ref()) {
                     faults.add(&at, "is not a field of an address");
                 } else if *value != Json::Null {
-                    let value = text(value, &at, Address::VALUE_BYTES_MAX, faults);
+                    let value = text(value, &at, Address::VALUE_CHARS_MAX, faults);
                     fields.extend(value.map(|value| (key.to_string(), value.to_owned())));
                 }
             }
@@ -32,7 +32,7 @@ pub fn read(json: &Json<'_>, at: &At<'_>, faults: &mut Faults) -> Option<Address
 
 /// Reads an address that must be one line.
 pub fn line(json: &Json<'_>, at: &At<'_>, faults: &mut Faults) -> Option<Address> {
-    let line = text(json, at, Address::VALUE_BYTES_MAX, faults)?;
+    let line = text(json, at, Address::VALUE_CHARS_MAX, faults)?;
     if line.trim().is_empty() {
         faults.add(at, "must not be blank");
         return None;

@@ -65,8 +65,8 @@ pub fn filter(mut query: Query) -> Result<OrderFilter, Vec<Fault>> {
         let states: Vec<String> = text.split(',').map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect();
         states.iter().all(|s| STATES.contains(&s.as_str())).then_some(states)
     });
-    let short = |text: &str| (text.len() <= ID_BYTES_MAX).then(|| text.to_owned());
-    let q = query.take_as("q", "must have at most 128 bytes", short).filter(|q| !q.is_empty());
+    let short = |text: &str| (text.chars().count() <= ID_BYTES_MAX).then(|| text.to_owned());
+    let q = query.take_as("q", "must have at most 128 characters", short).filter(|q| !q.is_empty());
     let retrying = query.take_as("retrying", "must be true or false", |text| text.parse().ok());
     let attempts_min = query.take_as("attempts_min", "must be a whole number from 0", |text| {
         text.parse().ok().filter(|n: &u32| i32::try_from(*n).is_ok())

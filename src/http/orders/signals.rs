@@ -18,7 +18,7 @@ use crate::runtime::{Action, Command};
 use crate::workflows::order::KIND;
 use crate::workflows::order::signal;
 
-pub const REASON_BYTES_MAX: usize = 1_024;
+pub const REASON_CHARS_MAX: usize = 1_024;
 
 pub type Payloads = Result<Value, Vec<Fault>>;
 
@@ -128,7 +128,7 @@ pub fn cancel_payload(body: Option<&Json<'_>>) -> Payloads {
         let at = root.key(key);
         match (key.as_ref(), json) {
             ("reason", Json::Null) => {}
-            ("reason", json) => reason = text(json, &at, REASON_BYTES_MAX, &mut faults),
+            ("reason", json) => reason = text(json, &at, REASON_CHARS_MAX, &mut faults),
             _ => faults.add(&at, "is not a field of a cancellation"),
         }
     }

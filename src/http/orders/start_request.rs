@@ -9,15 +9,15 @@ use serde_json::Value;
 use super::address;
 use crate::http::OrderDefaults;
 use crate::http::fingerprint::hash;
-use crate::http::json::{At, Fault, Faults, Json, object, text, value, write_sorted, write_text};
+use crate::http::json::{At, Fault, Faults, Json, object, text, value, whole_number, write_sorted, write_text};
 use crate::http::query::Query;
 use crate::model::{Currency, ID_BYTES_MAX, Money, OrderId, PaymentId, parse_amount};
 use crate::workflows::order::{Item, OrderStart, ReviewMode, ReviewPlan};
 
 pub const ITEMS_MAX: usize = 1_000;
-pub const SKU_BYTES_MAX: usize = 256;
+pub const SKU_CHARS_MAX: usize = 256;
 pub const METADATA_KEYS_MAX: usize = 64;
-pub const METADATA_KEY_BYTES_MAX: usize = 128;
+pub const METADATA_KEY_CHARS_MAX: usize = 128;
 /// All metadata of an order, in canonical form.
 pub const METADATA_BYTES_MAX: usize = 64 * 1024;
 /// Ten years.
@@ -170,7 +170,8 @@ fn seconds(json: &Json<'_>, at: &At<'_>, faults: &mut Faults) -> Option<u64> {
         return None;
     };
     let exact = if number.contains(['e', 'E']) {
-        Decimal::from_scientific(number).ok()
+        // Beyond the digits of a decimal it is too large, or so small that a ms is next.
+        Decimal::from_scientific(number).ok().or_else(|| tiny(number))
     } else {
         number.parse::<Decimal>().ok()
     };
@@ -180,6 +181,12 @@ fn seconds(json: &Json<'_>, at: &At<'_>, faults: &mut Faults) -> Option<u64> {
         faults.add(at, format!("must be a number of seconds from 0 to {SECONDS_MAX}"));
     }
     ms
+}
+
+/// The ms that a number too small for a decimal becomes; `None`: it is none such.
+fn tiny(number: &str) -> Option<Decimal> {
+    let small = number.parse::<f64>().ok().filter(|n| (0.0..1e-3).contains(n))?;
+    Some(if small > 0.0 { Decimal::new(1, 3) } else { Decimal::ZERO })
 }
 
 fn items(json: &Json<'_>, at: &At<'_>, faults: &mut Faults) -> Vec<Item> {
@@ -202,7 +209,7 @@ fn item(json: &Json<'_>, at: &At<'_>, faults: &mut Faults) -> Option<Item> {
         match key.as_ref() {
             "sku" => {
                 saw_sku = true;
-                sku = text(json, &at, SKU_BYTES_MAX, faults).map(str::to_owned);
+                sku = text(json, &at, SKU_CHARS_MAX, faults).map(str::to_owned);
             }
             "quantity" => {
                 saw_quantity = true;
@@ -224,7 +231,7 @@ fn item(json: &Json<'_>, at: &At<'_>, faults: &mut Faults) -> Option<Item> {
 
 fn whole(json: &Json<'_>, at: &At<'_>, faults: &mut Faults) -> Option<i64> {
     let number = match json {
-        Json::Number(number) => number.parse().ok(),
+        Json::Number(number) => whole_number(number),
         _ => None,
     };
     if number.is_none() {
@@ -267,8 +274,8 @@ fn metadata(json: &Json<'_>, at: &At<'_>, faults: &mut Faults) -> BTreeMap<Strin
     let mut metadata = BTreeMap::new();
     for (key, json) in entries {
         let at = at.key(key);
-        if key.is_empty() || key.len() > METADATA_KEY_BYTES_MAX {
-            faults.add(&at, format!("a key must have 1 to {METADATA_KEY_BYTES_MAX} bytes"));
+        if key.is_empty() || key.chars().count() > METADATA_KEY_CHARS_MAX {
+            faults.add(&at, format!("a key must have 1 to {METADATA_KEY_CHARS_MAX} characters"));
         }
         metadata.insert(key.to_string(), value(json, &at, faults));
     }

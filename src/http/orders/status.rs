@@ -27,7 +27,7 @@ pub const WAIT_SECONDS_MAX: f64 = 60.0;
     get, path = "/orders/{order_id}/status", tag = "orders",
     params(
         ("order_id" = String, Path, example = "o-1"),
-        ("wait" = Option<f64>, Query, description = "Seconds to hold the answer, 0 to 60", example = 30),
+        ("wait" = Option<f64>, Query, description = "Seconds to hold the answer, 0 to 60", minimum = 0, maximum = 60, example = 30),
         ("until" = Option<String>, Query, description = "`terminal` (default) or a state", example = "terminal"),
     ),
     responses((status = 200, description = "The status document", body = StatusDocument))
@@ -58,7 +58,7 @@ pub async fn status(req: HttpRequest, site: Data<Site>) -> Outcome {
     get, path = "/orders/{order_id}/state", tag = "orders",
     params(
         ("order_id" = String, Path, example = "o-1"),
-        ("seq" = Option<u64>, Query, description = "From 1; without it the newest", example = 3),
+        ("seq" = Option<u64>, Query, description = "From 1; without it the newest", minimum = 1, maximum = 9_223_372_036_854_775_807_i64, example = 3),
     ),
     responses((status = 200, description = "The record: the status document without `live`", body = StatusDocument))
 )]

@@ -20,11 +20,11 @@ use crate::http::{Site, body};
 use crate::model::{Failure, FailureKind, RetryClass};
 use crate::runtime::{LeasedCall, PollRequest, Report, WAIT_MS_MAX};
 
-const WORKER_BYTES_MAX: usize = 128;
+const WORKER_CHARS_MAX: usize = 128;
 const ACTIVITIES_MAX: usize = 64;
-const ACTIVITY_BYTES_MAX: usize = 128;
-/// What is kept of a worker's words, in bytes.
-const MESSAGE_BYTES_MAX: usize = 4_096;
+const ACTIVITY_CHARS_MAX: usize = 128;
+/// What is kept of a worker's words, in characters.
+const MESSAGE_CHARS_MAX: usize = 4_096;
 /// The longest progress, as JSON, in bytes.
 const PROGRESS_BYTES_MAX: usize = 4_096;
 /// The longest wait a worker may ask for: an hour.
@@ -48,12 +48,12 @@ pub async fn poll(req: HttpRequest, site: Data<Site>, payload: Payload) -> Outco
     let deadline = site.deadline();
     let bytes = read(&req, &site, payload, deadline).await?;
     let mut fields = Fields::of(&bytes)?;
-    let worker = fields.text("worker_id", WORKER_BYTES_MAX);
+    let worker = fields.text("worker_id", WORKER_CHARS_MAX);
     if worker.is_none() {
         fields.need("worker_id");
     }
     let seconds = fields.number("wait_seconds", 0.0..=WAIT_MS_MAX as f64 / 1e3);
-    let activities = fields.texts("activities", ACTIVITIES_MAX, ACTIVITY_BYTES_MAX);
+    let activities = fields.texts("activities", ACTIVITIES_MAX, ACTIVITY_CHARS_MAX);
     fields.finish()?;
     let wait_ms = (seconds.unwrap_or(0.0) * 1e3) as u64;
     let request = PollRequest { worker: worker.unwrap_or_default(), activities, wait_ms };
@@ -133,7 +133,7 @@ pub async fn fail(req: HttpRequest, site: Data<Site>, payload: Payload) -> Outco
 }
 
 fn failure(fields: &mut Fields<'_>) -> Option<Failure> {
-    let message = fields.text("message", MESSAGE_BYTES_MAX);
+    let message = fields.text("message", MESSAGE_CHARS_MAX);
     if message.is_none() {
         fields.need("message");
     }

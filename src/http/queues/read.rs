@@ -7,7 +7,7 @@ use actix_web::web::Bytes;
 use serde_json::Value;
 
 use crate::http::body;
-use crate::http::json::{At, Fault, Faults, Json, object, text, value};
+use crate::http::json::{At, Fault, Faults, Json, object, text, value, whole_number};
 use crate::http::problem::Problem;
 
 /// The fields that nobody has taken yet, and the faults so far.
@@ -59,7 +59,9 @@ impl<'a> Fields<'a> {
         let json = self.take(name).filter(|json| *json != Json::Null)?;
         self.at(name, |at, faults| {
             let number = match &json {
-                Json::Number(number) => number.parse().ok().filter(|n| range.contains(n)),
+                Json::Number(number) => {
+                    whole_number(number).and_then(|n| u64::try_from(n).ok()).filter(|n| range.contains(n))
+                }
                 _ => None,
             };
             if number.is_none() {
@@ -96,10 +98,10 @@ impl<'a> Fields<'a> {
     }
 
     /// A text that is not empty.
-    pub fn text(&mut self, name: &str, bytes_max: usize) -> Option<String> {
+    pub fn text(&mut self, name: &str, chars_max: usize) -> Option<String> {
         let json = self.take(name).filter(|json| *json != Json::Null)?;
         self.at(name, |at, faults| {
-            let found = text(&json, at, bytes_max, faults);
+            let found = text(&json, at, chars_max, faults);
             if found == Some("") {
                 faults.add(at, "must not be empty");
             }
@@ -108,11 +110,11 @@ impl<'a> Fields<'a> {
     }
 
     /// A list of texts.
-    pub fn texts(&mut self, name: &str, many: usize, bytes_max: usize) -> Vec<String> {
+    pub fn texts(&mut self, name: &str, many: usize, chars_max: usize) -> Vec<String> {
         let Some(json) = self.take(name).filter(|json| *json != Json::Null) else { return Vec::new() };
         self.at(name, |at, faults| match &json {
             Json::List(list) if list.len() <= many => {
-                let one = |(index, item)| text(item, &at.index(index), bytes_max, faults).map(str::to_owned);
+                let one = |(index, item)| text(item, &at.index(index), chars_max, faults).map(str::to_owned);
                 list.iter().enumerate().filter_map(one).collect()
             }
             _ => {

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{ErrorView, EventView};
+use super::{ErrorView, EventView, Id};
 
 /// A job. Unknown fields and options are refused.
 #[derive(ToSchema, Deserialize)]
@@ -29,6 +29,7 @@ pub struct JobInput {
 #[serde(deny_unknown_fields)]
 pub struct JobOptions {
     /// The first attempt fails on purpose.
+    #[schema(nullable = false)]
     pub fail_first_attempt: Option<bool>,
 }
 
@@ -88,11 +89,13 @@ pub struct JobList {
 #[schema(example = json!({"task_type": "checksum_text", "task_params": {"text": "hello", "parts": 2}}))]
 pub struct TaskBody {
     /// One of `GET /api/tasks/types`.
+    #[schema(max_length = 64)]
     pub task_type: String,
     /// As the schema of the type says.
+    #[schema(value_type = Object, required = false)]
     pub task_params: Option<BTreeMap<String, Value>>,
     /// 1 to 128 characters out of `A-Z a-z 0-9 . _ : ~ -`; one is made where it is not given.
-    pub task_id: Option<String>,
+    pub task_id: Option<Id>,
 }
 
 #[derive(ToSchema, Deserialize)]
@@ -169,11 +172,15 @@ pub struct TaskTypeList {
 #[into_params(parameter_in = Query)]
 pub struct KindListParams {
     /// `running`, `completed`, `failed`, `cancelled`; several with commas. `status` is another name of it.
-    #[param(example = "running,failed")]
+    #[param(
+        example = "running,failed",
+        pattern = "^((running|completed|failed|cancelled|stuck)(,(running|completed|failed|cancelled|stuck))*)?$"
+    )]
     pub state: Option<String>,
     /// 1 to 500, 50 by default.
     #[param(minimum = 1, maximum = 500)]
     pub limit: Option<u32>,
     /// The `next_cursor` of the page before.
+    #[param(pattern = "^[0-7][0-9a-fA-F]{15}$")]
     pub cursor: Option<String>,
 }

@@ -16,8 +16,8 @@ use crate::workflows::task::GROUP;
     get, path = "/api/tasks/{task_id}/history", tag = "tasks", operation_id = "task_history",
     params(
         ("task_id" = String, Path),
-        ("after" = Option<u64>, Query, description = "Only events with a greater seq", example = 0),
-        ("limit" = Option<u32>, Query, description = "1 to 10000, 1000 by default", example = 100),
+        ("after" = Option<u64>, Query, description = "Only events with a greater seq", maximum = 9_223_372_036_854_775_807_i64, example = 0),
+        ("limit" = Option<u32>, Query, description = "1 to 10000, 1000 by default", minimum = 1, maximum = 10_000, example = 100),
     ),
     responses((status = 200, description = "Events, oldest first", body = TaskHistory))
 )]

@@ -5,7 +5,7 @@ pub mod history;
 pub mod list;
 pub mod result;
 pub mod start;
-mod start_request;
+pub(crate) mod start_request;
 pub mod status;
 pub mod types;
 

@@ -23,7 +23,7 @@ use crate::workflows::task::GROUP;
 /// Rows in one read of a stream, and the most a client can ask for at once.
 const PAGE: usize = 64;
 const LIMIT_MAX: usize = 1_000;
-const AFTER_BYTES_MAX: usize = 1_024;
+const AFTER_CHARS_MAX: usize = 1_024;
 /// The name of the last row of a page, where there are more, as it can stand in a query.
 const NEXT: &str = "ordain-next-after";
 
@@ -37,8 +37,8 @@ const NEXT: &str = "ordain-next-after";
     get, path = "/api/tasks/{task_id}/result", tag = "tasks", operation_id = "task_result",
     params(
         ("task_id" = String, Path),
-        ("after" = Option<String>, Query, description = "Only rows whose name is greater", example = "acme:2024-01:0020"),
-        ("limit" = Option<u32>, Query, description = "1 to 1000 rows; all of them by default", example = 100),
+        ("after" = Option<String>, Query, description = "Only rows whose name is greater", max_length = 1_024, example = "acme:2024-01:0020"),
+        ("limit" = Option<u32>, Query, description = "1 to 1000 rows; all of them by default", minimum = 1, maximum = 1_000, example = 100),
     ),
     responses((
         status = 200, description = "One JSON text a line", body = String, content_type = "application/x-ndjson",
@@ -48,8 +48,8 @@ const NEXT: &str = "ordain-next-after";
 pub async fn result(req: HttpRequest, site: Data<Site>) -> Outcome {
     let id = task_id(&req)?;
     let mut query = Query::read(req.query_string());
-    let after = query.take_as("after", "must have at most 1024 bytes", |text| {
-        (text.len() <= AFTER_BYTES_MAX).then(|| text.to_owned())
+    let after = query.take_as("after", "must have at most 1024 characters", |text| {
+        (text.chars().count() <= AFTER_CHARS_MAX).then(|| text.to_owned())
     });
     let limit = query.take_as("limit", "must be a whole number from 1 to 1000", |text| {
         text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit))

@@ -20,7 +20,7 @@ use crate::workflows::task::GROUP;
     get, path = "/api/tasks/{task_id}", tag = "tasks", operation_id = "task",
     params(
         ("task_id" = String, Path, example = "task-0193e3a4-7a6c-7cc0-8000-3b1f5d7e9a42"),
-        ("wait" = Option<f64>, Query, description = "Seconds to hold the answer, 0 to 60", example = 10),
+        ("wait" = Option<f64>, Query, description = "Seconds to hold the answer, 0 to 60", minimum = 0, maximum = 60, example = 10),
     ),
     responses((status = 200, description = "The task", body = TaskDocument))
 )]

@@ -19,6 +19,9 @@ use crate::store::{Cursor, OrderFilter, Page, SORTED_MAX, SortField, StoreError}
 /// Behind so many of the newest transitions, orders that changed last are looked for.
 const CHANGES: usize = 10_000;
 
+/// So many characters of a text are sorted by: a cursor carries them, and has its bounds.
+const TEXT_CHARS: usize = 100;
+
 /// What a sort goes by.
 enum By {
     Number(&'static str),
@@ -110,6 +113,14 @@ impl Value {
     }
 }
 
+/// What of a text is sorted by.
+fn beginning(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(TEXT_CHARS) {
+        text.truncate(end);
+    }
+    text
+}
+
 pub fn orders(c: &mut Any, filter: &OrderFilter) -> Result<Page, StoreError> {
     let sqlite = matches!(c, Any::Sqlite(_));
     let sort = filter.sort;
@@ -155,7 +166,7 @@ pub fn orders(c: &mut Any, filter: &OrderFilter) -> Result<Page, StoreError> {
             By::Text(words) => {
                 let query = narrowed(changed).select((workflows::key, sql::<Text>(words)));
                 let rows = query.load::<(i64, String)>(c).map_err(classify)?;
-                rows.into_iter().map(|(key, text)| (key, Value::Text(text))).collect()
+                rows.into_iter().map(|(key, text)| (key, Value::Text(beginning(text)))).collect()
             }
         };
         cut |= found.len() > most;
