@@ -69,7 +69,7 @@ fn a_person_lists_filters_approves_and_cancels_with_a_refund() {
     browser.click(".change button");
     browser.wait("document.body.innerText.includes('The new address is on disk.')");
     assert_eq!(until(&line, "o-1", "shipping")["address"], "2 Side Street, Springfield");
-    browser.write("#reason", "changed my mind");
+    browser.write("#reason-cancel", "changed my mind");
     browser.click("form[action$='/cancel'] button");
     browser.wait("document.querySelector('.card .paid-refunded')");
     browser.wait("document.querySelector('.status .pill').textContent === 'cancelled'");
@@ -228,7 +228,10 @@ fn with_keys_a_person_signs_in_once_and_again_after_a_restart() {
     let manual = json!({"review": "manual", "amount": "5.00"});
     assert_eq!(ask(&server, "/orders/o-1/start", &manual).status, 202);
     browser.open(&format!("{}/console/orders/o-1", server.url()));
-    assert_eq!(browser.axe(), Vec::<String>::new());
+    for scheme in ["dark", "light"] {
+        browser.theme(scheme);
+        assert_eq!(browser.axe(), Vec::<String>::new(), "signing in, {scheme}");
+    }
     browser.write("#key", "not a key\u{e007}");
     browser.wait("document.body.innerText.includes('not known, or was revoked')");
     browser.write("#key", key);
@@ -302,12 +305,17 @@ fn axe_finds_nothing_on_any_page_in_either_theme_and_nothing_overflows() {
         }
     }
     browser.size(1440, 900);
-    browser.open(&server.url());
-    browser.click("tr[id='o:o-1'] .pick input");
-    browser.click(".batch button[value=cancel]");
-    assert_eq!(browser.axe(), Vec::<String>::new(), "before a batch");
-    browser.click(".confirm button");
-    assert_eq!(browser.axe(), Vec::<String>::new(), "after a batch");
+    for (scheme, order) in [("light", "o-1"), ("dark", "held")] {
+        browser.theme(scheme);
+        browser.open(&server.url());
+        browser.click(&format!("tr[id='o:{order}'] .pick input"));
+        browser.click(".batch button[value=cancel]");
+        browser.wait("document.querySelector('.confirm')");
+        assert_eq!(browser.axe(), Vec::<String>::new(), "before a batch, {scheme}");
+        browser.click(".confirm button");
+        browser.wait("location.pathname.startsWith('/console/batch/')");
+        assert_eq!(browser.axe(), Vec::<String>::new(), "after a batch, {scheme}");
+    }
 }
 
 #[test]

@@ -10,8 +10,10 @@ use super::words;
 use crate::model::Timestamp;
 use crate::runtime::Life;
 
-/// Facts that are shown at once; the rest is one link away.
-pub const WINDOW: usize = 200;
+/// Facts that are shown at once; the rest is one link away. A page must not grow with a history.
+const WINDOW: usize = 100;
+/// Facts that are shown of a shipment, however many there are.
+const SHIPMENT_MIN: usize = 20;
 
 /// Rows of a small table that are shown.
 pub const WIDE: usize = 12;
@@ -40,6 +42,7 @@ pub fn pages(path: &str, json: &str, life: &Life, shipments: &[Shipment], from: 
     let until = first + window - 1;
     let began = life.facts.first().map_or(Timestamp(0), |fact| fact.at);
     let page = |seq: u64| format!("{path}?from={seq}#history");
+    let of_shipment = (WINDOW / shipments.len().max(1)).max(SHIPMENT_MIN);
     html! {
         section.part #history {
             div.bar {
@@ -48,8 +51,15 @@ pub fn pages(path: &str, json: &str, life: &Life, shipments: &[Shipment], from: 
                 a href=(json) { "as JSON" }
             }
             nav.pages aria-label="Parts of the history" {
-                @if first > 1 { a href=(page(first.saturating_sub(window).max(1))) { "Earlier facts" } }
-                @if until < last { a href=(page(until + 1)) { "Later facts" } }
+                @if first > 1 {
+                    a href=(page(1)) { "First facts" }
+                    a href=(page(first.saturating_sub(window).max(1))) rel="prev" { "Earlier facts" }
+                }
+                @if until < last {
+                    a href=(page(until + 1)) rel="next" { "Later facts" }
+                    a href=(format!("{path}#history")) { "Newest facts" }
+                }
+                @if first > 1 || until < last { span.what { (grouped(first as i64)) " to " (grouped(until.min(last) as i64)) } }
             }
             @for (index, passage) in life.passages.iter().enumerate() {
                 @let end = life.passages.get(index + 1).map_or(last + 1, |next| next.seq);
@@ -62,7 +72,7 @@ pub fn pages(path: &str, json: &str, life: &Life, shipments: &[Shipment], from: 
                 }
             }
             @for shipment in shipments {
-                @let shown: Vec<Fact> = shipment.facts.iter().rev().take(WINDOW).rev().map(Fact::of).collect();
+                @let shown: Vec<Fact> = shipment.facts.iter().rev().take(of_shipment).rev().map(Fact::of).collect();
                 @let at = shown.first().map_or(began, |fact| fact.at);
                 @let ended = shown.last().filter(|fact| fact.kind.starts_with("Shipment")).map(|fact| fact.at);
                 (group(&format!("shipment {}", shipment.round), "st-shipping", at, ended, &shown, began))

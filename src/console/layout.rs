@@ -39,10 +39,8 @@ impl Shell<'_> {
                     title { (self.title) " · ordain" }
                     link rel="icon" href=(assets::path("mark.svg")) type="image/svg+xml";
                     link rel="stylesheet" href=(assets::path("console.css"));
-                    link rel="modulepreload" href=(assets::path("live.js"));
-                    link rel="modulepreload" href=(assets::path("keys.js"));
-                    script defer src=(assets::path("idiomorph.min.js")) {}
-                    script type="module" src=(assets::path("console.js")) {}
+                    // Nothing the first picture waits for; what else there is, it fetches once that is painted.
+                    script type="module" async src=(assets::path("console.js")) {}
                 }
                 body data-stream=[self.stream.as_deref()] data-after=(self.after) data-every=(self.every_s) {
                     a.skip href="#main" { "Skip to content" }

@@ -24,6 +24,9 @@ use crate::runtime::{Engine, EngineError};
 use crate::store::{OrderFilter, Queries, StoreError};
 use crate::workflows::order;
 
+/// Rows of a page that asks for no number of them: a screenful, for a page is painted in proportion to its rows.
+pub const ROWS: usize = 30;
+
 /// Everything a list shows.
 pub struct Listing {
     pub orders: Vec<Doc>,
@@ -49,7 +52,10 @@ async fn listing(req: &HttpRequest, site: &Site) -> Result<HttpResponse, Problem
     // Before anything is read: what happens later comes by the stream.
     let after = *engine.last_event().borrow();
     let raw = given(req.query_string());
-    let filter = OrderFilter { bounded: true, ..filter(Query::read(&raw))? }.of(Visit::of(req).owner());
+    let mut filter = OrderFilter { bounded: true, ..filter(Query::read(&raw))? }.of(Visit::of(req).owner());
+    if !raw.split('&').any(|pair| pair.starts_with("limit=")) {
+        filter.limit = ROWS;
+    }
     let place = Place { filter: filter.clone(), params: raw };
     let listing = read(site, &engine, filter).await?;
     let main = html! { (notice(&engine)) (list_view::list(&place, &listing)) };

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::doc::{Doc, line};
-use super::list::{Listing, Place};
+use super::list::{Listing, Place, ROWS};
 use super::span::{since, until};
 use super::words::{self, Mood};
 use crate::http::query::decode;
@@ -45,6 +45,12 @@ pub fn list(place: &Place, listing: &Listing) -> Markup {
         nav.pages aria-label="Pages" {
             @if place.filter.cursor.is_some() { a href=(place.link("cursor", None)) rel="first" { "First page" } }
             @if let Some(next) = &listing.next { a href=(place.link("cursor", Some(next))) rel="next" { "Next page" } }
+            @if listing.next.is_some() || place.filter.limit > ROWS {
+                span.lengths { "Rows" @for n in [ROWS, 100, 500] {
+                    " " a href=(place.link("limit", Some(&n.to_string())))
+                        aria-current=[(n == place.filter.limit).then_some("true")] { (n) }
+                } }
+            }
         }
     }
 }
@@ -193,15 +199,15 @@ fn row(doc: &Doc, now: Timestamp) -> Markup {
     let id = &doc.order_id;
     html! {
         tr id=(format!("o:{id}")) data-seq=(doc.seq) {
-            td.pick { label { input type="checkbox" name="id" value=(id); span.sr { "Select " (id) } } }
+            td.pick { label { input type="checkbox" name="id" value=(id) aria-label=(format!("Select {id}")); } }
             td.id { a href=(format!("/console/orders/{id}")) { (id) } }
             td.where_ { (rail(doc)) (state_pill(doc)) }
-            td class=(format!("wait mood-{}", wait.mood.as_str())) { span.glyph aria-hidden="true" {} span { (wait.text) } }
+            td class=(format!("wait mood-{}", wait.mood.as_str())) { span { (wait.text) } }
             td.money { span.sum { (doc.payment.amount) " " small { (doc.payment.currency) } } (paid(&doc.payment.status)) }
-            td.addr { @match &doc.address {
-                Some(address) => { @let line = line(address); span title=(line) { (line) } }
-                None => span.none { "none" }
-            } }
+            @match &doc.address {
+                Some(address) => { @let line = line(address); td.addr title=(line) { (line) } }
+                None => td.addr { span.none { "none" } }
+            }
             td.num data-label="age" { (since(doc.created_at, now)) }
             td.num.changed data-label="changed" { (since(doc.updated_at, now)) }
             td.num data-label="left" { (time_left(doc, wait.mood, now)) }
@@ -254,9 +260,8 @@ pub fn rail(doc: &Doc) -> Markup {
         _ if doc.live.waiting_for.iter().any(|w| w.last_error.is_some()) => "retrying",
         _ => "going",
     };
-    html! { span class=(format!("rail at-{stop} rail-{mood}")) aria-hidden="true" {
-        @for n in 1..=5 { i class=(if n < stop || mood == "done" { "on" } else if n == stop { "here" } else { "off" }) {} }
-    } }
+    // One element: a list has one in each row, and the stops are painted by the style sheet.
+    html! { span class=(format!("rail at-{stop} rail-{mood}")) aria-hidden="true" {} }
 }
 
 /// The buttons for the rows that are selected.

@@ -15,6 +15,7 @@ use crate::http::orders::order_id;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::site::by;
+use crate::kernel::Document;
 use crate::model::{OrderId, Timestamp, WorkflowId};
 use crate::runtime::{Engine, Life};
 use crate::store::{AuditFilter, StoredAudit, StoredFact};
@@ -117,10 +118,9 @@ pub async fn show(
     let after = *engine.last_event().borrow();
     let text = by(deadline, engine.status_of(Some(KIND), &id.workflow(), None)).await?;
     let doc = Doc::read(&text)?;
-    let life = by(deadline, engine.life(&id.workflow(), FACTS_MAX)).await?;
+    let life = by(deadline, engine.life(&id.workflow(), FACTS_MAX, view.at)).await?;
     let shipments = by(deadline, shipments(engine, &life)).await?;
-    let last = life.facts.last().map_or(1, |fact| fact.seq);
-    let moment = by(deadline, moment(engine, &id.workflow(), view.at.unwrap_or(last).min(last))).await?;
+    let moment = moment(&life);
     let filter = AuditFilter {
         order: Some(id.as_str().to_owned()),
         limit: ENTRIES_MAX,
@@ -157,9 +157,9 @@ async fn shipments(engine: &Engine, life: &Life) -> Result<Vec<Shipment>, crate:
         .await
 }
 
-async fn moment(engine: &Engine, id: &WorkflowId, seq: u64) -> Result<Moment, crate::runtime::EngineError> {
-    let json = |document: crate::kernel::Document| serde_json::from_str::<Value>(document.get()).unwrap_or_default();
-    let state = json(engine.record(Some(KIND), id, Some(seq)).await?);
-    let before = if seq > 1 { json(engine.record(Some(KIND), id, Some(seq - 1)).await?) } else { Value::Null };
-    Ok(Moment { seq, changes: changes(&before, &state), state })
+fn moment(life: &Life) -> Moment {
+    let json = |document: &Document| serde_json::from_str::<Value>(document.get()).unwrap_or_default();
+    let state = json(&life.record);
+    let before = life.before.as_ref().map(json).unwrap_or_default();
+    Moment { seq: life.at, changes: changes(&before, &state), state }
 }

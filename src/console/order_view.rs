@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::actions::{Act, allowed};
 use super::doc::{Doc, line};
 use super::history::history;
-use super::list_view::{paid, pill, rail};
+use super::list_view::{grouped, paid, pill, rail};
 use super::order::{Moment, Notice, Sheet, View};
 use super::span::{instant, since, until};
 use super::timeline::timeline;
@@ -28,10 +28,14 @@ pub fn sheet(sheet: &Sheet, view: &View) -> Markup {
             p.crumbs { a href="/" { "Orders" } " / " }
             h1 { (doc.order_id) }
             p.status { (rail(doc)) " " (pill(doc)) span class=(format!("wait mood-{}", wait.mood.as_str())) {
-                span.glyph aria-hidden="true" {} span { (wait.text) } } }
+                span { (wait.text) } } }
             p.lead { (words::headline(doc, now)) }
         }
         (buttons(doc))
+        @if let Some(last) = sheet.life.facts.last().filter(|last| last.seq < doc.seq) {
+            p.what.note { "Below are the first " (grouped(last.seq as i64)) " facts of " (grouped(doc.seq as i64)) "; all of them are "
+                a href=(format!("/orders/{}/history", doc.order_id)) { "here as JSON" } "." }
+        }
         (timeline(doc, &sheet.life, &sheet.shipments, now))
         div.cards { (money(doc)) (parcel(sheet)) (address(doc)) (actor(sheet)) }
         (errors(doc, now))
@@ -53,9 +57,9 @@ fn buttons(doc: &Doc) -> Markup {
 fn act_form(doc: &Doc, act: &Act) -> Markup {
     html! {
         form.act method="post" action=(format!("/console/orders/{}/{}", doc.order_id, act.name)) {
-            @if act.danger {
-                label.sr for="reason" { "Reason" }
-                input #reason name="reason" maxlength="1000" placeholder="Reason (optional)" autocomplete="off";
+            @if act.takes_reason() {
+                input #(format!("reason-{}", act.name)) name="reason" maxlength="1000" placeholder="Reason (optional)"
+                    aria-label=(format!("{}: reason", act.label)) autocomplete="off";
             }
             button.danger[act.danger].primary[act.name == "approve"] aria-describedby=(format!("will-{}", act.name)) {
                 (act.label)

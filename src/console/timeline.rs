@@ -17,8 +17,8 @@ const LABELS: f64 = 112.0;
 const WIDTH: f64 = 1052.0;
 const TOP: f64 = 30.0;
 const LANE: f64 = 22.0;
-/// Marks beyond so many are left out, the oldest first.
-const MARKS_MAX: usize = 400;
+/// Marks of one sort beyond so many are left out, the oldest first: more cannot be told apart.
+const MARKS_MAX: usize = 150;
 
 struct Attempt {
     activity: String,
@@ -59,7 +59,8 @@ impl Scale {
 pub fn timeline(doc: &Doc, life: &Life, shipments: &[Shipment], now: Timestamp) -> Markup {
     let facts: Vec<Fact> = life.facts.iter().chain(shipments.iter().flat_map(|s| &s.facts)).map(Fact::of).collect();
     let mut attempts = attempts(&facts);
-    attempts.drain(..attempts.len().saturating_sub(MARKS_MAX));
+    let attempts_n = attempts.len();
+    attempts.drain(..attempts_n.saturating_sub(MARKS_MAX));
     let end = doc.ended_at.unwrap_or(now);
     let deadline = doc.deadline_at.filter(|_| !doc.terminal);
     let mut instants: Vec<Timestamp> = facts.iter().map(|f| f.at).chain([end]).chain(deadline).collect();
@@ -75,9 +76,8 @@ pub fn timeline(doc: &Doc, life: &Life, shipments: &[Shipment], now: Timestamp) 
     let floor = height - 20.0;
     let words = words::state(&doc.state);
     let label = format!(
-        "Timeline: {} states and {} attempts in {}, now {words}",
+        "Timeline: {} states and {attempts_n} attempts in {}, now {words}",
         life.passages.len(),
-        attempts.len(),
         span(end.ms_since(doc.created_at))
     );
     html! {
@@ -136,7 +136,7 @@ fn ticks(life: &Life, scale: &Scale, end: Timestamp, floor: f64) -> Markup {
 
 fn states(doc: &Doc, life: &Life, scale: &Scale, end: Timestamp) -> Markup {
     html! {
-        @for (index, passage) in life.passages.iter().enumerate() {
+        @for (index, passage) in life.passages.iter().enumerate().rev().take(MARKS_MAX) {
             @let until = life.passages.get(index + 1).map_or(end, |next| next.at);
             @let (x, width) = (scale.x(passage.at), (scale.x(until) - scale.x(passage.at)).max(3.0));
             @let name = words::state(passage.state);

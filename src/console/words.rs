@@ -192,6 +192,7 @@ pub fn money(doc: &Doc) -> String {
         "refunded" => format!("{money} was charged and is refunded"),
         "unknown" => format!("whether {money} was charged is being found out"),
         "failed" => format!("{money} was not charged"),
+        _ if doc.terminal => "nothing was charged".to_owned(),
         _ => "nothing is charged yet".to_owned(),
     }
 }

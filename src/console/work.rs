@@ -136,7 +136,7 @@ async fn show(
     let (reader, wanted) = (engine.clone(), id.clone());
     let read = engine.read(move |queries| Ok(Work::of(&reader, &queries.family(&wanted)?)));
     let work = by(deadline, read).await??;
-    let life = by(deadline, engine.life(id, FACTS_MAX)).await?;
+    let life = by(deadline, engine.life(id, FACTS_MAX, None)).await?;
     let input = work.input(life.facts.first());
     let ended = work.completed_at.is_some();
     let sheet = Sheet { work, life, input, now: engine.now() };

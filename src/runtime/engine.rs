@@ -361,17 +361,18 @@ impl Engine {
         self.inner.last_event.clone()
     }
 
-    /// The first `facts_max` facts of a workflow, and the states they led through.
+    /// The first `facts_max` facts of a workflow, the states they led through, and its record around fact `at` (the
+    /// last without it), all from one read.
     ///
     /// # Errors
     /// [`EngineError`]
-    pub async fn life(&self, id: &WorkflowId, facts_max: usize) -> Result<Life, EngineError> {
+    pub async fn life(&self, id: &WorkflowId, facts_max: usize, at: Option<u64>) -> Result<Life, EngineError> {
         let (wanted, shared) = (id.clone(), self.inner.shared.clone());
         let read = move |q: &dyn Queries| {
             let row = q.workflow(&wanted)?;
             let facts = q.history(&wanted, 0, facts_max)?;
             // Folded on the reader's thread: it may be long.
-            Ok(row.zip(facts).map(|(row, facts)| life::of(&shared.registry, &row, facts)))
+            Ok(row.zip(facts).map(|(row, facts)| life::of(&shared.registry, &row, facts, at)))
         };
         self.read(read).await?.unwrap_or(Err(EngineError::NotFound))
     }

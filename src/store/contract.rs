@@ -356,6 +356,7 @@ fn lists_page_without_loss_or_repetition(mut store: Store) {
     assert_eq!(found(with("vip", "true")), 23);
     assert_eq!(found(with("shop", "other")), 0);
     assert_eq!(found(OrderFilter { q: Some("%".to_owned()), ..OrderFilter::default() }), 0, "not a wildcard");
+    assert_eq!(found(OrderFilter { q: Some("o_0".to_owned()), ..OrderFilter::default() }), 0, "nor is this");
     assert_eq!(found(OrderFilter { q: Some("O-0".to_owned()), ..OrderFilter::default() }), 10);
 }
 

@@ -17,8 +17,9 @@ use crate::config::LogFormat;
 /// Buckets of times, in seconds: from a commit's to a hung call's.
 const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 /// Buckets of whole lives and of steps with all their attempts, in seconds: to a day of manual review.
-const LONG_SECONDS: [f64; 18] = [
-    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0, 300.0, 1_800.0, 3_600.0, 86_400.0,
+const LONG_SECONDS: [f64; 24] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0,
+    300.0, 600.0, 1_800.0, 3_600.0, 86_400.0,
 ];
 /// How often what was recorded is counted into its buckets; until then it takes memory.
 const UPKEEP_EVERY: Duration = Duration::from_secs(1);

@@ -1,7 +1,5 @@
 // The console's own module: what it adds to pages that work without it. Nothing shown here is guessed: after every
 // change the page is asked for again, and what differs is put in place.
-import { live } from "./live.js";
-import { keys } from "./keys.js";
 
 const span = (ms) => {
   const two = (n, unit, rest, small) => (rest ? `${n} ${unit} ${rest} ${small}` : `${n} ${unit}`);
@@ -117,6 +115,19 @@ const toggleRaw = () => {
   for (const part of all) part.open = open;
 };
 
+// The page is painted first: nothing it shows waits for what it can do by itself.
+const painted = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+const library = (name) =>
+  new Promise((onload, onerror) => {
+    const src = new URL(name, import.meta.url);
+    document.head.append(Object.assign(document.createElement("script"), { src, onload, onerror }));
+  });
+await painted();
+const [{ live }, { keys }] = await Promise.all([
+  import("./live.js"),
+  import("./keys.js"),
+  library("./idiomorph.min.js"),
+]);
 setTimeout(() => document.querySelector(".notice:not(.bad)")?.remove(), 20000);
 enhance();
 counted();

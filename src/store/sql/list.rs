@@ -23,7 +23,7 @@ pub type Boxed<'a> = workflows::BoxedQuery<'a, MultiBackend, (BigInt, BigInt, Bi
 struct Words {
     /// Begins a condition that the state is one of those that follow, by the index on rare states.
     rare_state: Option<&'static str>,
-    /// A condition that a text, which stands between the two, is part of the id.
+    /// A condition that a text, which stands between the two, is part of the id; SQLite's is a pattern.
     id_holds: [&'static str; 2],
     /// Only those with an activity that is being tried again, their shipments' included.
     retrying: [&'static str; 2],
@@ -52,7 +52,7 @@ const OPEN: [&str; 7] = ["received", "validated", "in_review", "charging", "ship
 const SQLITE: Words = Words {
     rare_state: None,
     // The index on the id is a small part of the table.
-    id_holds: ["workflows.key IN (SELECT i.key FROM workflows i WHERE instr(lower(i.id), lower(", ")) > 0)"],
+    id_holds: ["workflows.key IN (SELECT i.key FROM workflows i WHERE i.id LIKE ", " ESCAPE '\\')"],
     // By the partial index on those that are: the same words, or it is not used.
     retrying: [
         "workflows.key IN (SELECT r.root FROM workflows r WHERE r.retrying AND r.ended_at IS NULL)",
@@ -149,7 +149,7 @@ fn recent(c: &mut Any, filter: &OrderFilter) -> Result<Option<Page>, StoreError>
     };
     let plain = OrderFilter { q: None, cursor: None, ..filter.clone() };
     let query = narrow(workflows::table.select(columns()).into_boxed(), &plain, true);
-    let holds = sql::<Bool>("instr(lower(workflows.id), lower(").bind::<Text, _>(part).sql(")) > 0");
+    let holds = sql::<Bool>("workflows.id LIKE ").bind::<Text, _>(within(part)).sql(" ESCAPE '\\'");
     let query = query.filter(holds).filter(workflows::key.lt(top)).filter(workflows::key.ge(top - RECENT));
     let query = query.order(workflows::key.desc()).select((workflows::key, workflows::created_at));
     let mut rows: Vec<(i64, i64)> = query.limit(filter.limit.max(1) as i64 + 1).load(c).map_err(classify)?;
@@ -161,6 +161,21 @@ fn recent(c: &mut Any, filter: &OrderFilter) -> Result<Option<Page>, StoreError>
         rows.last().map(|(key, created)| Cursor { sort: filter.sort, value: created.to_string(), key: Key(*key) });
     let keys: Vec<i64> = rows.iter().map(|row| row.0).collect();
     Ok(Some(Page { orders: families_of(c, &keys)?, next, sorted_within: None }))
+}
+
+/// The pattern of texts that hold this part. SQLite's LIKE takes small and capital letters of ASCII for the same, and a
+/// third of the time of `instr` over `lower`: it makes no copies.
+fn within(part: &str) -> String {
+    let mut pattern = String::with_capacity(part.len() + 2);
+    pattern.push('%');
+    for c in part.chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
 }
 
 /// Each kind is walked on its own, from the newest, on the index by kind; the newest of all of them are the page.
@@ -211,6 +226,7 @@ pub fn narrow<'a>(mut query: Boxed<'a>, filter: &'a OrderFilter, sqlite: bool) -
     }
     if let Some(part) = &filter.q {
         let [before, after] = words.id_holds;
+        let part = if sqlite { within(part) } else { part.clone() };
         query = query.filter(sql::<Bool>(before).bind::<Text, _>(part).sql(after));
     }
     if let Some(retrying) = filter.retrying {
