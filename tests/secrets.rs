@@ -23,11 +23,16 @@ const WORKER: &str = "pl4nt3d-worker-beef";
 const SEALING: &str = "pl4nt3d-is-no-key";
 const STRAY: &str = "pl4nt3d-stray-0042";
 
-/// A payment gateway that refuses every charge, with all that it was sent in its words.
+/// A payment gateway that takes 7.00 and refuses any other charge; both with what it was sent in its words.
 fn gateway() -> Host {
     Host::start(|request| {
+        let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         let words = format!("no charge for {}", request.headers["authorization"]);
-        async move { Reply::new(402, json!({ "detail": words }).to_string()) }.boxed()
+        let reply = match body["amount"].as_str() {
+            Some("7.00") => Reply::new(200, json!({"charge_ref": words, "echo": words}).to_string()),
+            _ => Reply::new(402, json!({ "detail": words }).to_string()),
+        };
+        async move { reply }.boxed()
     })
 }
 
@@ -118,19 +123,16 @@ fn plant(server: &Server) -> Vec<String> {
         let done = get(server, team, &format!("/api/tasks/{id}?wait=20")).json();
         assert_eq!(done["status"], if id == "good" { "completed" } else { "failed" }, "{done}");
     }
-    // A worker tells its own secrets, and one that it was given.
-    let free = json!({"amount": "0", "payment_id": "free"});
-    let _ = post(server, team, "/orders/o-2/start", free);
-    let lease = |queue: &str| {
-        let poll = json!({"worker_id": "w", "wait_seconds": 1});
-        post(server, team, &format!("/api/queues/{queue}/poll"), poll).json()["token"].as_str().map(str::to_owned)
-    };
-    if let Some(token) = lease("shipping") {
-        let beat = json!({"progress": {"secret": WORKER}});
-        post(server, team, &format!("/api/activities/{token}/heartbeat"), beat);
-        let result = json!({"result": {"package_ref": "p", "token": WORKER, "credentials": {"a": WORKER}}});
-        post(server, team, &format!("/api/activities/{token}/complete"), result);
-    }
+    // A worker tells its own secrets.
+    assert_eq!(post(server, team, "/orders/o-2/start", json!({"amount": "7.00"})).status, 202);
+    let poll = json!({"worker_id": "w", "wait_seconds": 20});
+    let leased = post(server, team, "/api/queues/shipping/poll", poll).json();
+    let token = leased["token"].as_str().expect("something to do");
+    let beat = json!({"progress": {"secret": WORKER}});
+    assert_eq!(post(server, team, &format!("/api/activities/{token}/heartbeat"), beat).status, 200);
+    let result = json!({"result": {"package_ref": "p", "token": WORKER, "credentials": {"a": WORKER}}});
+    assert_eq!(post(server, team, &format!("/api/activities/{token}/complete"), result).status, 200);
+    assert_eq!(get(server, team, "/orders/o-2/status?wait=20").json()["state"], "completed");
     // What is refused, or is no request at all, is not repeated either.
     let stray = json!({"task_type": "checksum_text", "task_params": {"text": 5, "password": STRAY, "token": [STRAY]}});
     assert_eq!(post(server, team, "/api/tasks/start", stray).status, 422);
@@ -226,7 +228,6 @@ fn a_secret_planted_anywhere_is_found_nowhere() {
     for args in [
         &["config"][..],
         &["config", "--database-url", "postgres://me:pl4nt3d-database@db.example/ordain"],
-        &["serve", "--database-url", "postgres://me:pl4nt3d-database@127.0.0.1:9/ordain"],
         &["migrate", "status", "--database-url", "postgres://me:pl4nt3d-database@127.0.0.1:9/ordain"],
         &["describe", "o-1"],
         &["history", "o-1"],
@@ -244,6 +245,15 @@ fn a_secret_planted_anywhere_is_found_nowhere() {
     ] {
         search.look(&args.join(" "), said(&cli(&server, args, &env)).as_bytes());
     }
+    // A server whose database is away says so, and tries again for as long as it is let.
+    let away =
+        ["serve", "--database-url", "postgres://me:pl4nt3d-database@127.0.0.1:9/ordain", "--bind", "127.0.0.1:0"];
+    let mut serve = Command::new("timeout");
+    serve.args(["3", env!("CARGO_BIN_EXE_ordain")]).args(away).args(["--log-level", "trace"]);
+    search.look(
+        "serve",
+        said(&serve.env_clear().env("PATH", "/usr/bin:/bin").current_dir(server.folder()).output().unwrap()).as_bytes(),
+    );
     // A sealing key that is none is refused, not shown.
     for command in ["config", "serve"] {
         let refused = cli(&server, &[command], &[("ORDAIN_SECRET_KEY", SEALING)]);
