@@ -8,6 +8,7 @@
 
 mod cut;
 mod orders;
+mod paused;
 #[path = "../support/mod.rs"]
 mod support;
 mod syncs;
@@ -20,7 +21,7 @@ use cut::{Cut, Files, in_checkpoint, in_commit};
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
-use ordain::model::Key;
+use ordain::model::{Key, OrderId};
 use ordain::store::{self, Location, Store, Verdict};
 use ordain::{verify, workflows};
 use orders::{Known, Orders};
@@ -85,6 +86,11 @@ struct Sound {
 
 /// Opens what is left, as the next start does, and says what it knows; it must be sound, and take more.
 fn opened(files: &Files, dice: &mut Dice) -> Known {
+    opened_with(files, &[], dice)
+}
+
+/// The same, and these orders must be there.
+fn opened_with(files: &Files, orders: &[String], dice: &mut Dice) -> Known {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ordain.db");
     fs::write(&path, &files.database).unwrap();
@@ -97,6 +103,10 @@ fn opened(files: &Files, dice: &mut Dice) -> Known {
     }
     let mut store = open(&path);
     let known = known(&store);
+    for order in orders {
+        let id = OrderId::parse(order).unwrap().workflow();
+        assert!(store.queries.workflow(&id).unwrap().is_some(), "{order} was acknowledged");
+    }
     let mut sql = SqliteConnection::establish(&path.to_string_lossy()).unwrap();
     let sound = diesel::sql_query("PRAGMA integrity_check").load::<Sound>(&mut sql).unwrap();
     assert_eq!(sound.iter().map(|row| row.integrity_check.as_str()).collect::<Vec<_>>(), ["ok"]);
