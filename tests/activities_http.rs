@@ -205,10 +205,10 @@ async fn a_connection_lost_is_in_doubt_and_none_at_all_is_unreachable() {
         let torn = Reply::Torn { status: 200, body: part.into() };
         assert_eq!(kind(torn).await, Some(FailureKind::UnknownOutcome), "{part:?}");
     }
-    for part in ["", "{\"charge_ref\""] {
-        let torn = Reply::TornChunks { status: 200, body: part.into() };
-        assert_eq!(kind(torn).await, Some(FailureKind::UnknownOutcome), "{part:?} in chunks");
-    }
+    let torn = |part: &str| Reply::TornChunks { status: 200, body: part.into() };
+    assert_eq!(kind(torn("{\"charge_ref\"")).await, Some(FailureKind::UnknownOutcome));
+    // Some servers send every answer in chunks; one that says 2xx and nothing else has done it.
+    assert_eq!(kind(torn("")).await, None);
     let host = Fixed::new(Reply::new(200, "{}"));
     host.host.down();
     assert_eq!(host.call(call(1)).await.unwrap_err().kind, FailureKind::Unreachable);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING};
+use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use actix_web::web::Bytes;
 use awc::error::{ConnectError, SendRequestError};
 use awc::{Client, Connector, SendClientRequest};
@@ -174,12 +174,9 @@ pub(super) async fn exchange(sent: SendClientRequest) -> Result<Reply, Failure> 
     let mut reply = sent.await.map_err(|e| not_sent(&e))?;
     let (status, retry_after_ms) = (reply.status(), retry_after_ms(reply.headers()));
     let promised = reply.headers().get(CONTENT_LENGTH).and_then(|n| n.to_str().ok()?.parse::<usize>().ok());
-    let in_chunks = reply.headers().contains_key(TRANSFER_ENCODING);
     let body = match reply.body().limit(REPLY_BYTES_MAX).await {
         // The client takes a connection that closes within a body for the end of the body.
         Ok(body) if promised.is_some_and(|bytes| bytes != body.len()) => Err("its body is cut off".to_owned()),
-        // So it does of one that is sent in chunks: of nothing it cannot be said whether it was all.
-        Ok(body) if body.is_empty() && in_chunks => Err("its body, sent in chunks, has none".to_owned()),
         Ok(body) => Ok(body),
         Err(e) => Err(format!("its body cannot be read: {e}")),
     };
