@@ -3,31 +3,64 @@
 //! Counted are steps: inputs from the moment they come in (a request, the end of a call, a timer that is due) until they are
 //! done, commit included. A call outside is none, so a carrier that hangs keeps no order out. By Little's law their number
 //! over the throughput is what each of them waits, so a bound on the one is a bound on the other.
+//!
+//! New work waits a moment in front of the door, so that the engine never runs dry between refusals.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use metrics::counter;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 
 use super::command::{Action, EngineError};
 use super::shared::{Shared, SharedRef};
 
-/// How many steps are under way.
+/// How long new work waits for room before it is refused.
+const WAITS: Duration = Duration::from_millis(200);
+
 #[derive(Default)]
-pub(super) struct Steps(AtomicUsize);
+pub(super) struct Steps {
+    under_way: AtomicUsize,
+    /// New work in front of the door.
+    waiting: AtomicUsize,
+    /// Told for each step that is done while somebody waits.
+    room: Notify,
+}
 
 /// One step, counted for as long as this lives.
 pub(super) struct Step(SharedRef);
 
 impl Step {
+    /// Of what the engine feeds itself, which is bounded elsewhere.
     pub fn begin(shared: &SharedRef) -> Self {
-        shared.steps.0.fetch_add(1, Ordering::Relaxed);
+        shared.steps.under_way.fetch_add(1, Ordering::Relaxed);
         Self(shared.clone())
+    }
+
+    fn begin_within(shared: &SharedRef, limit: usize) -> Option<Self> {
+        let one_more = |steps: usize| (steps < limit).then(|| steps + 1);
+        let begun = shared.steps.under_way.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more);
+        begun.is_ok().then(|| Self(shared.clone()))
     }
 }
 
 impl Drop for Step {
     fn drop(&mut self) {
-        self.0.steps.0.fetch_sub(1, Ordering::Relaxed);
+        let steps = &self.0.steps;
+        let before = steps.under_way.fetch_sub(1, Ordering::SeqCst);
+        if before <= Kind::New.limit(self.0.options.steps_max) && steps.waiting.load(Ordering::SeqCst) > 0 {
+            steps.room.notify_one();
+        }
+    }
+}
+
+/// A place in front of the door.
+struct Place<'a>(&'a Steps);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -65,20 +98,46 @@ impl Kind {
 impl Shared {
     /// Steps under way.
     pub(super) fn steps(&self) -> usize {
-        self.steps.0.load(Ordering::Relaxed)
+        self.steps.under_way.load(Ordering::Relaxed)
     }
 
     pub(super) fn admits(&self, kind: Kind) -> bool {
         self.steps() < kind.limit(self.options.steps_max)
     }
 
-    pub(super) fn admit(&self, kind: Kind) -> Result<(), EngineError> {
-        if self.admits(kind) {
-            return Ok(());
-        }
-        counter!("ordain_overload_refusals_total").increment(1);
-        Err(EngineError::Overloaded { what: "steps under way", retry_after_s: 1 })
+    /// Whether new work would find neither room nor a place in front of the door.
+    pub(super) fn is_shut(&self) -> bool {
+        !self.admits(Kind::New) && self.steps.waiting.load(Ordering::Relaxed) >= self.options.steps_max
     }
+
+    /// Lets a command in. New work waits for room where there is a place to wait.
+    pub(super) async fn enter(self: &SharedRef, kind: Kind) -> Result<Step, EngineError> {
+        let limit = kind.limit(self.options.steps_max);
+        if let Some(step) = Step::begin_within(self, limit) {
+            return Ok(step);
+        }
+        if kind != Kind::New || self.is_shut() {
+            return Err(refused());
+        }
+        // Counted before it is looked again: a step that ends from here on tells.
+        self.steps.waiting.fetch_add(1, Ordering::SeqCst);
+        let place = Place(&self.steps);
+        let until = Instant::now() + WAITS;
+        loop {
+            if let Some(step) = Step::begin_within(self, limit) {
+                return Ok(step);
+            }
+            if timeout_at(until, place.0.room.notified()).await.is_err() {
+                return Err(refused());
+            }
+        }
+    }
+}
+
+/// What is said to whoever finds no room.
+pub(super) fn refused() -> EngineError {
+    counter!("ordain_overload_refusals_total").increment(1);
+    EngineError::Overloaded { what: "steps under way", retry_after_s: 1 }
 }
 
 #[cfg(test)]
@@ -89,9 +148,8 @@ mod tests {
     fn what_goes_on_finds_room_where_what_is_new_does_not() {
         let limits = [Kind::New, Kind::Timer, Kind::Signal, Kind::Report].map(|kind| kind.limit(1));
         assert_eq!(limits, [1, 2, 2, usize::MAX]);
-        assert!(
-            Kind::New.limit(1_000) < Kind::Timer.limit(1_000) && Kind::Timer.limit(1_000) < Kind::Signal.limit(1_000)
-        );
+        assert!(Kind::New.limit(1_000) < Kind::Timer.limit(1_000));
+        assert!(Kind::Timer.limit(1_000) < Kind::Signal.limit(1_000));
         assert_eq!(Kind::Signal.limit(usize::MAX), usize::MAX);
     }
 }

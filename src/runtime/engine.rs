@@ -13,7 +13,7 @@ use actix_rt::{Arbiter, ArbiterHandle};
 use serde_json::{Value, json};
 use tokio::sync::{oneshot, watch};
 
-use super::admission::{Kind, Step, Steps};
+use super::admission::{self, Kind, Steps};
 use super::census::Crashes;
 use super::command::{Answer, Command, EngineError, IdempotencyKey, Until};
 use super::life::{self, Life};
@@ -199,12 +199,12 @@ impl Engine {
         }
     }
 
-    /// Whether new work is taken at the moment; a start that is not is refused before anything is made of it.
+    /// Whether new work finds room at the moment, or a place to wait for it; if not, it is refused before anything is made of it.
     ///
     /// # Errors
     /// [`EngineError::Overloaded`]
     pub fn admit_new(&self) -> Result<(), EngineError> {
-        self.inner.shared.admit(Kind::New)
+        if self.inner.shared.is_shut() { Err(admission::refused()) } else { Ok(()) }
     }
 
     pub(super) async fn ask(&self, command: Command) -> Result<Answer, EngineError> {
@@ -212,10 +212,9 @@ impl Engine {
         if shared.is_draining() {
             return Err(EngineError::Draining);
         }
-        shared.admit(Kind::of(&command.action))?;
+        let step = shared.enter(Kind::of(&command.action)).await?;
         let (reply, answer) = oneshot::channel();
         let shard = &self.inner.shards[shared.shard_of(&command.id)];
-        let step = Step::begin(shared);
         shard.try_send(Ask { command, step, reply }).map_err(refused)?;
         let limit = Duration::from_millis(shared.options.request_timeout_ms);
         match timeout(limit, answer).await {
