@@ -25,7 +25,7 @@ use crate::store::{OrderFilter, Queries, StoreError};
 use crate::workflows::order;
 
 /// Rows of a page that asks for no number of them: a screenful, for a page is painted in proportion to its rows.
-pub const ROWS: usize = 30;
+pub const ROWS: usize = 20;
 
 /// Everything a list shows.
 pub struct Listing {

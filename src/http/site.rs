@@ -122,8 +122,8 @@ impl Site {
     pub fn new(options: ServerOptions, seat: Seat) -> Self {
         let streams = Arc::new(Semaphore::new(options.streams_max));
         let gate = Gate::new(&options);
-        // Well within the time in which every request is answered.
-        let refusals = Pace::new(options.request_timeout_ms / 2);
+        // Within the time in which every request is answered.
+        let refusals = Pace::new(options.request_timeout_ms / 5 * 4);
         Self { seat, options, streams, console: Console::default(), gate, refusals }
     }
 
