@@ -133,6 +133,12 @@ impl Site {
         place.map_err(|_| Problem::unavailable("too_many_streams", "as many streams of events are open as may be"))
     }
 
+    /// Refuses new work that would find no room, before anything is made of it.
+    pub fn admit_new(&self) -> Result<(), Problem> {
+        // Where there is no engine, that is said later, after the request's own faults.
+        self.engine().map_or(Ok(()), |engine| Ok(engine.admit_new()?))
+    }
+
     /// Whether anything needs a key.
     pub fn needs_keys(&self) -> bool {
         self.gate.is_closed(&self.seat)

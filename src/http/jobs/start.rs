@@ -37,7 +37,7 @@ struct Started {
 pub async fn start(req: HttpRequest, site: Data<Site>, payload: Payload) -> Outcome {
     let deadline = site.deadline();
     let bytes = body::read(&req, payload, site.options.body_limit_bytes, deadline).await?;
-    site.engine()?.admit_new()?;
+    site.admit_new()?;
     let body = body::json(&bytes)?;
     Query::read(req.query_string()).finish().or(())?;
     let id = WorkflowId::new(format!("job-{}", uuid::Uuid::now_v7()));

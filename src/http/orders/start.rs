@@ -36,7 +36,7 @@ pub async fn start(req: HttpRequest, site: Data<Site>, payload: Payload) -> Outc
     let deadline = site.deadline();
     let order_id = order_id(&req)?;
     let bytes = body::read(&req, payload, site.options.body_limit_bytes, deadline).await?;
-    site.engine()?.admit_new()?;
+    site.admit_new()?;
     let body = body::json(&bytes)?;
     let query = Query::read(req.query_string());
     let mut start = start_request::read(&order_id, query, body.as_ref(), &site.options.order)?;
