@@ -118,7 +118,7 @@ fn a_batch_is_looked_at_first_and_shows_its_progress_and_each_result() {
     (0..30).for_each(|n| manual(&line, &format!("o-{n:02}")));
     line.post("/orders/o-00/signals/cancel", None).unwrap();
     until(&line, "o-00", "terminal");
-    browser.open(&server.url());
+    browser.open(&format!("{}/?limit=100", server.url()));
     browser.wait(LIVE);
     browser.run("document.querySelectorAll('.pick input').forEach(box => box.click())");
     browser.wait("document.querySelector('.batch .count').textContent === '30 selected'");

@@ -56,16 +56,6 @@ pub fn serve(args: &ServeArgs, tasks: Arc<TaskTypes>) -> Result<(), CliError> {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    let files = open_files::raise();
-    let connections = open_files::connections(server_options.max_connections, files);
-    if connections < server_options.max_connections {
-        tracing::warn!(
-            connections,
-            files,
-            "fewer connections than max_connections: more files may not be open (ulimit -n)"
-        );
-        server_options.max_connections = connections;
-    }
     // Read before anything runs, so that nothing that runs waits for a file.
     if let Err(error) = server_options.secrets.load() {
         tracing::error!(%error, "secrets cannot be opened: tasks that need them will fail");
@@ -95,6 +85,7 @@ pub fn serve(args: &ServeArgs, tasks: Arc<TaskTypes>) -> Result<(), CliError> {
         if let Some(store) = &first {
             house.check(store)?;
         }
+        server_options.max_connections = connections(server_options.max_connections);
         server_options.metrics = Some(Arc::new(move || metrics.render()));
         let tls = server_options.tls.is_some();
         let (server, address) =
@@ -108,6 +99,17 @@ pub fn serve(args: &ServeArgs, tasks: Arc<TaskTypes>) -> Result<(), CliError> {
     });
     telemetry::flush(FLUSH_WITHIN);
     ended
+}
+
+/// So many connections as the files allow that may be open.
+fn connections(wanted: usize) -> usize {
+    let files = open_files::raise();
+    let connections = open_files::connections(wanted, files);
+    if connections < wanted {
+        let why = "fewer connections than max_connections: more files may not be open (ulimit -n)";
+        tracing::warn!(connections, files, "{why}");
+    }
+    connections
 }
 
 /// Whether a database has API keys, as far as can be told without changing it: one that is away may.
