@@ -15,6 +15,7 @@ mod pages;
 mod queues;
 mod sandbox;
 mod serve;
+mod serve_args;
 mod show;
 mod sim;
 mod tasks;

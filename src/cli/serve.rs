@@ -7,7 +7,7 @@ use actix_rt::signal::unix::{Signal, SignalKind, signal};
 use actix_web::dev::ServerHandle;
 
 use super::CliError;
-use super::args::ServeArgs;
+use super::serve_args::ServeArgs;
 use crate::activities::Activities;
 use crate::config::{self, Config, ConfigError};
 use crate::runtime::{Engine, Options};

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use clap::CommandFactory;
 
-use super::args::{Cli, Output, ServeArgs, VerifyArgs};
+use super::args::{Cli, Output, VerifyArgs};
 use super::serve::may_have_keys;
+use super::serve_args::ServeArgs;
 use super::{CliError, out, sim};
 use crate::demo::{self, DemoOptions};
 use crate::load::{self, LoadOptions};
