@@ -12,7 +12,7 @@ pub mod http;
 pub mod kernel;
 pub mod load;
 pub mod model;
-mod open_files;
+mod process;
 pub mod runtime;
 pub mod sandbox;
 pub mod secrets;

@@ -239,7 +239,7 @@ fn a_first_load_is_small() {
     // The page, its files, the stream, the word about the server's life.
     assert!(all.len() + 3 <= 12, "{all:?}");
     assert!(bytes <= 150_000, "{bytes} bytes");
-    assert!(server.get("/console/static/0/console.css").header("cache-control").unwrap().contains("no-store"));
+    assert!(server.get("/console/static/0/console.js").header("cache-control").unwrap().contains("no-store"));
     assert_eq!(server.get("/console/static/0/passwd").status, 404);
 }
 

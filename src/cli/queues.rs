@@ -1,10 +1,65 @@
 //! `ordain queues`, `ordain queues set`.
 
+use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
-use super::args::{QueueSetArgs, QueuesArgs, QueuesCommand, Rate};
+use super::args::Server;
 use super::client::{Client, encode};
 use super::{CliError, show};
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct QueuesArgs {
+    #[command(subcommand)]
+    pub command: Option<QueuesCommand>,
+    #[command(flatten)]
+    pub server: Server,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum QueuesCommand {
+    /// Change the limits of a queue; they hold at once, and over a restart.
+    ///
+    /// Example: ordain queues set shipping --concurrency 64 --rate-limit 20
+    Set(QueueSetArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct QueueSetArgs {
+    /// The queue's name.
+    pub queue: String,
+    /// Calls the server has under way at once, at most; 0: outside workers do them all.
+    #[arg(long, value_name = "N")]
+    pub concurrency: Option<u32>,
+    /// Starts a second, or none for no limit.
+    #[arg(long, value_name = "N|none", value_parser = rate)]
+    pub rate_limit: Option<Rate>,
+    /// Starts at once after a rest [default: what comes in a second].
+    #[arg(long, value_name = "N", requires = "rate_limit")]
+    pub burst: Option<u32>,
+    /// Nothing new starts; what runs may end.
+    #[arg(long, conflicts_with = "resume")]
+    pub pause: bool,
+    /// What waits may start again.
+    #[arg(long)]
+    pub resume: bool,
+    #[command(flatten)]
+    pub server: Server,
+}
+
+/// What `--rate-limit` says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Rate {
+    None,
+    PerSecond(f64),
+}
+
+fn rate(text: &str) -> Result<Rate, String> {
+    match text {
+        "none" | "off" => Ok(Rate::None),
+        number => number.parse().map(Rate::PerSecond).map_err(|_| "is a number of starts a second, or none".to_owned()),
+    }
+}
 
 pub fn queues(args: &QueuesArgs) -> Result<(), CliError> {
     actix_rt::System::new().block_on(async {

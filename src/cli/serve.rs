@@ -13,7 +13,7 @@ use crate::config::{self, Config, ConfigError};
 use crate::runtime::{Engine, Options};
 use crate::store::{self, Location, OpenError, Queries, Store};
 use crate::tasks::TaskTypes;
-use crate::{http, open_files, telemetry};
+use crate::{http, process, telemetry};
 
 /// Between two looks of a process that stands by.
 const STAND_BY_LOOK: Duration = Duration::from_millis(300);
@@ -39,6 +39,7 @@ impl From<OpenError> for CliError {
 }
 
 pub fn serve(args: &ServeArgs, tasks: Arc<TaskTypes>) -> Result<(), CliError> {
+    process::use_small_pages();
     let config = config::load(args.config.as_deref(), args, Arc::clone(&tasks))?;
     config.check_tls()?;
     let Config {
@@ -103,8 +104,8 @@ pub fn serve(args: &ServeArgs, tasks: Arc<TaskTypes>) -> Result<(), CliError> {
 
 /// So many connections as the files allow that may be open.
 fn connections(wanted: usize) -> usize {
-    let files = open_files::raise();
-    let connections = open_files::connections(wanted, files);
+    let files = process::raise_open_files();
+    let connections = process::connections(wanted, files);
     if connections < wanted {
         let why = "fewer connections than max_connections: more files may not be open (ulimit -n)";
         tracing::warn!(connections, files, "{why}");

@@ -1,6 +1,6 @@
 //! The frame of every page: head, navigation, the line that says how live it is, help.
 
-use maud::{DOCTYPE, Markup, html};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::assets;
 
@@ -38,7 +38,7 @@ impl Shell<'_> {
                     meta name="color-scheme" content="light dark";
                     title { (self.title) " · ordain" }
                     link rel="icon" href=(assets::path("mark.svg")) type="image/svg+xml";
-                    link rel="stylesheet" href=(assets::path("console.css"));
+                    style { (PreEscaped(assets::CSS)) }
                     // Nothing the first picture waits for; what else there is, it fetches once that is painted.
                     script type="module" async src=(assets::path("console.js")) {}
                 }

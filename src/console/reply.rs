@@ -4,16 +4,12 @@ use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse};
 use maud::{Markup, html};
 
-use super::layout;
+use super::{assets, layout};
 use crate::http::problem::Problem;
-
-/// Nothing from anywhere else, nothing inline, in nobody's frame.
-const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
-    form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 pub fn page(status: StatusCode, body: Markup) -> HttpResponse {
     HttpResponse::build(status)
-        .insert_header((header::CONTENT_SECURITY_POLICY, CSP))
+        .insert_header((header::CONTENT_SECURITY_POLICY, assets::csp()))
         .insert_header((header::X_FRAME_OPTIONS, "DENY"))
         .insert_header((header::REFERRER_POLICY, "same-origin"))
         .insert_header(("cross-origin-opener-policy", "same-origin"))

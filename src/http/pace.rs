@@ -33,17 +33,16 @@ impl Pace {
         }
     }
 
-    /// A turn that would be too far off is not taken: whoever comes next is not held any longer for it.
+    /// Where the next turn would be too far off, the turns of the later half are given out once more: more leave then, but
+    /// never all that came together.
     fn wait_us(&self, now_us: u64) -> u64 {
-        let take = |next: u64| {
-            let mine = next.max(now_us);
-            (mine - now_us < self.held_max_us).then(|| mine + EVERY_US)
+        let mine = |next: u64| match next.max(now_us) {
+            far if far - now_us > self.held_max_us => now_us + self.held_max_us / 2,
+            mine => mine,
         };
-        match self.next_us.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) {
-            Ok(next) if next <= now_us => 0,
-            Ok(next) => next.next_multiple_of(TOGETHER_US).saturating_sub(now_us),
-            Err(_) => self.held_max_us,
-        }
+        let take = |next: u64| Some(mine(next) + EVERY_US);
+        let mine = self.next_us.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).map_or(now_us, mine);
+        if mine <= now_us { 0 } else { mine.next_multiple_of(TOGETHER_US).saturating_sub(now_us) }
     }
 }
 
@@ -62,11 +61,15 @@ mod tests {
     }
 
     #[test]
-    fn no_refusal_is_held_longer_than_that() {
+    fn however_many_come_at_once_none_is_held_too_long_and_they_do_not_leave_at_once() {
         let pace = Pace::new(2_000);
         let waits: Vec<u64> = (0..10_000).map(|_| pace.wait_us(0)).collect();
         assert!(waits.iter().all(|wait| *wait <= 2_000_000), "{:?}", waits.iter().max());
-        assert_eq!(waits.last(), Some(&2_000_000));
+        // 1,000 fit into two seconds, so each instant of the later second is given out 18 times more.
+        for from in (1_100_000..2_000_000).step_by(100_000) {
+            let leaving = waits.iter().filter(|wait| (from..from + 100_000).contains(*wait)).count();
+            assert!((850..=1_050).contains(&leaving), "{leaving} leave from {from} µs on");
+        }
         assert_eq!(pace.wait_us(4_000_000), 0);
     }
 }

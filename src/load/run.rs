@@ -20,7 +20,7 @@ use super::scratch::Scratch;
 use super::series::{Restart, Sampler, Seen, Series};
 use super::server::Server;
 use super::target::Target;
-use crate::open_files;
+use crate::process;
 use crate::store::Location;
 
 const READY_WITHIN: Duration = Duration::from_secs(20);
@@ -214,7 +214,7 @@ async fn drive(
 /// How many orders can be in flight.
 fn lanes(options: &LoadOptions, notes: &mut Vec<String>) -> usize {
     let wanted = options.concurrency.min(usize::try_from(options.orders).unwrap_or(usize::MAX));
-    let files = open_files::raise().saturating_sub(FILES_SPARED).max(1);
+    let files = process::raise_open_files().saturating_sub(FILES_SPARED).max(1);
     let lanes = wanted.min(options.connections.unwrap_or(usize::MAX)).min(files);
     if lanes == files && lanes < wanted {
         notes.push(format!("{lanes} orders in flight instead of {wanted}: more files may not be open (ulimit -n)"));

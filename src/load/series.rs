@@ -6,6 +6,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::metrics::Scrape;
+use super::tally::Window;
 
 /// Between two samples.
 pub const EVERY: Duration = Duration::from_millis(500);
@@ -21,6 +22,8 @@ pub struct Sample {
     /// Of the orders that ended since the sample before; 0 where none did.
     pub p50_ms: f64,
     pub p99_ms: f64,
+    /// Of the starts that were accepted since the sample before, from the request to its answer; 0 where none was.
+    pub taken_p99_ms: f64,
     /// Transitions a commit, in the mean since the sample before; `None` where the server did not say.
     pub batch_mean: Option<f64>,
     pub commit_p99_ms: Option<f64>,
@@ -60,8 +63,7 @@ pub struct Sampler {
 pub struct Seen {
     pub ended: u64,
     pub in_flight: u64,
-    /// Completion times since the sample before, in µs.
-    pub window: Histogram<u64>,
+    pub window: Window,
     /// `None`: the server did not answer.
     pub scrape: Option<Scrape>,
     pub server_rss_bytes: Option<u64>,
@@ -83,13 +85,15 @@ impl Sampler {
     pub fn take(&mut self, seen: Seen) {
         let now = Instant::now();
         let seconds = (now - self.last).as_secs_f64().max(1e-9);
-        let quantile = |q| if seen.window.is_empty() { 0.0 } else { seen.window.value_at_quantile(q) as f64 / 1_000.0 };
+        let quantile =
+            |of: &Histogram<u64>, q| if of.is_empty() { 0.0 } else { of.value_at_quantile(q) as f64 / 1_000.0 };
         let mut sample = Sample {
             seconds: (now - self.begun).as_secs_f64(),
             ended_per_second: seen.ended.saturating_sub(self.ended) as f64 / seconds,
             in_flight: seen.in_flight,
-            p50_ms: quantile(0.50),
-            p99_ms: quantile(0.99),
+            p50_ms: quantile(&seen.window.completion_us, 0.50),
+            p99_ms: quantile(&seen.window.completion_us, 0.99),
+            taken_p99_ms: quantile(&seen.window.taken_us, 0.99),
             server_rss_bytes: seen.server_rss_bytes,
             ..Sample::default()
         };
@@ -116,15 +120,18 @@ mod tests {
     fn a_sample_holds_what_came_since_the_one_before() {
         let begun = Instant::now() - Duration::from_secs(1);
         let mut sampler = Sampler::new(begun, Scrape::default());
-        let mut window = Histogram::new_with_bounds(1, 3_600_000_000, 3).unwrap();
-        window.record(5_000).unwrap();
+        let histogram = || Histogram::new_with_bounds(1, 3_600_000_000, 3).unwrap();
+        let mut window = Window { completion_us: histogram(), taken_us: histogram() };
+        window.completion_us.record(5_000).unwrap();
+        window.taken_us.record(2_000).unwrap();
         let scrape = Some(Scrape::parse("ordain_actors_live 7"));
         sampler.take(Seen { ended: 100, in_flight: 3, window: window.clone(), scrape, server_rss_bytes: None });
-        window.reset();
+        window.completion_us.reset();
         sampler.take(Seen { ended: 100, in_flight: 3, window, scrape: None, server_rss_bytes: None });
         let [first, second] = &sampler.series.samples[..] else { panic!("two") };
         assert!((90.0..=100.0).contains(&first.ended_per_second), "{first:?}");
         assert!((first.p99_ms - 5.0).abs() < 0.1 && first.actors_live == Some(7.0), "{first:?}");
+        assert!((first.taken_p99_ms - 2.0).abs() < 0.1, "{first:?}");
         assert_eq!((second.ended_per_second, second.p99_ms, second.actors_live), (0.0, 0.0, None));
     }
 }

@@ -19,6 +19,14 @@ pub enum Fate {
     Ended(u8),
 }
 
+/// What came since the last sample, in µs.
+#[derive(Clone)]
+pub struct Window {
+    pub completion_us: Histogram<u64>,
+    /// Of the tries that were taken.
+    pub taken_us: Histogram<u64>,
+}
+
 pub struct Tally {
     pub fates: Vec<Fate>,
     /// The states orders ended in, in the order they were first seen.
@@ -33,8 +41,7 @@ pub struct Tally {
     pub taken_us: Histogram<u64>,
     /// From then to the end.
     pub life_us: Histogram<u64>,
-    /// The same as completion, since it was last taken.
-    window_us: Histogram<u64>,
+    window: Window,
     /// Answers 429 and 503.
     pub overloaded: u64,
     /// Other answers of the 500s.
@@ -61,7 +68,7 @@ impl Tally {
             completion_us: histogram()?,
             taken_us: histogram()?,
             life_us: histogram()?,
-            window_us: histogram()?,
+            window: Window { completion_us: histogram()?, taken_us: histogram()? },
             overloaded: 0,
             server_errors: 0,
             connection_losses: 0,
@@ -73,6 +80,7 @@ impl Tally {
     pub fn accept(&mut self, number: u64, after: Duration, taken: Duration) {
         self.start_us.saturating_record(micros(after));
         self.taken_us.saturating_record(micros(taken));
+        self.window.taken_us.saturating_record(micros(taken));
         self.accepted += 1;
         self.set(number, Fate::Accepted);
     }
@@ -86,7 +94,7 @@ impl Tally {
     pub fn end(&mut self, number: u64, state: &str, after: Duration, life: Duration) {
         self.life_us.saturating_record(micros(life));
         self.completion_us.saturating_record(micros(after));
-        self.window_us.saturating_record(micros(after));
+        self.window.completion_us.saturating_record(micros(after));
         self.ended += 1;
         let known = self.states.iter().position(|s| s == state).unwrap_or_else(|| {
             self.states.push(state.to_owned());
@@ -95,10 +103,11 @@ impl Tally {
         self.set(number, Fate::Ended(u8::try_from(known).unwrap_or(u8::MAX)));
     }
 
-    /// The completion times since the last call, in µs.
-    pub fn take_window(&mut self) -> Histogram<u64> {
-        let window = self.window_us.clone();
-        self.window_us.reset();
+    /// What came since the last call.
+    pub fn take_window(&mut self) -> Window {
+        let window = self.window.clone();
+        self.window.completion_us.reset();
+        self.window.taken_us.reset();
         window
     }
 

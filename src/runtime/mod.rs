@@ -15,6 +15,7 @@ mod keys;
 mod life;
 mod live;
 mod local;
+mod look;
 mod messages;
 mod meters;
 mod metrics;

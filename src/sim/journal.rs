@@ -1,6 +1,8 @@
 //! The simulated journal: what waits is written in batches, takes its time, fails, and is cut off by the death of the
 //! process before or after it took place. Only then is anybody told.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 
 use super::checks;
@@ -120,10 +122,10 @@ impl Host<'_> {
         if exists {
             self.store.forget(&id);
         }
-        let mut commit = unit.commit.clone();
+        let mut commit = Cow::Borrowed(&unit.commit);
         match self.bug {
-            Some(Bug::TornCommit) => commit.transitions.truncate(1),
-            Some(Bug::VolatileTimer) => commit.transitions.iter_mut().for_each(|t| t.wake_at = None),
+            Some(Bug::TornCommit) => commit.to_mut().transitions.truncate(1),
+            Some(Bug::VolatileTimer) => commit.to_mut().transitions.iter_mut().for_each(|t| t.wake_at = None),
             _ => {}
         }
         self.store.apply(&commit)?;
@@ -274,8 +276,8 @@ struct Updated {
 }
 
 fn hashed(hash: u64, at: Timestamp, json: &str) -> u64 {
-    json.as_bytes().chunks(8).fold(hash ^ at.0 as u64, |hash, chunk| {
-        let word = chunk.iter().fold(0_u64, |word, byte| (word << 8) | u64::from(*byte));
-        mix(hash ^ word)
-    })
+    let (words, rest) = json.as_bytes().as_chunks::<8>();
+    let rest = rest.iter().fold(0, |word, byte| (word << 8) | u64::from(*byte));
+    let hash = words.iter().fold(hash ^ at.0 as u64, |hash, word| mix(hash ^ u64::from_be_bytes(*word)));
+    mix(hash ^ rest)
 }
