@@ -4,7 +4,10 @@ mod support;
 
 use std::collections::BTreeSet;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use support::client::{self, Response};
 use support::server::Server;
 
@@ -100,7 +103,13 @@ fn what_comes_from_outside_is_text_and_nothing_runs_inline() {
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
         let html = answer.text();
         assert!(!html.contains("<img"), "{path}");
-        for inline in [" style=\"", "<style", " onclick", " onload", " onerror=\"", "javascript:"] {
+        // The one inline style sheet is the product's own, byte by byte.
+        let (head, css) = html.split_once("<style>").unwrap();
+        let (css, body) = css.split_once("</style>").unwrap();
+        let hash = STANDARD.encode(Sha256::digest(css));
+        assert!(csp.contains(&format!("style-src 'sha256-{hash}';")), "{path}: {csp}");
+        assert!(!head.contains("<body") && !body.contains("<style"), "{path}");
+        for inline in [" style=\"", " onclick", " onload", " onerror=\"", "javascript:"] {
             assert!(!html.contains(inline), "{path} has {inline}");
         }
         assert!(html.matches("<script").count() == 1 && attributes(&html, "src").len() == 1, "{path}");
@@ -123,12 +132,14 @@ fn approve_and_cancel_are_plain_forms() {
     assert!(html.contains("It waits for a person to approve it"), "{html}");
     assert!(html.contains("charges 49.90 USD, then ships"));
     assert!(attributes(&html, "action").contains(&"/console/orders/planted/approve"));
-    let done = form(&server, "/console/orders/planted/approve", &[]);
+    assert!(attributes(&html, "id").contains(&"reason-approve"));
+    let done = form(&server, "/console/orders/planted/approve", &[("reason", "the buyer was called")]);
     assert_eq!((done.status, done.header("location")), (303, Some("/console/orders/planted?did=approve")));
     assert!(text(&server, done.header("location").unwrap()).contains("Approved. It is on disk."));
     until(&server, "planted", "shipping");
     let html = text(&server, "/console/orders/planted");
     assert!(html.contains("refunds 49.90 USD"), "the button says what it will do");
+    assert!(html.contains("the buyer was called"), "who did what, and why");
     assert!(!attributes(&html, "action").contains(&"/console/orders/planted/approve"), "only where it is allowed");
     let done = form(&server, "/console/orders/planted/cancel", &[("reason", "changed my mind")]);
     assert_eq!(done.status, 303);

@@ -313,9 +313,9 @@ fn what_a_worker_tells_is_entered_and_that_it_asks_is_not() {
 fn every_answer_has_strict_headers_and_none_for_another_origin() {
     let server = server(&[]);
     let page = ask(&server, None, "GET", "/console/sign-in", None).text();
-    let style = page.split("href=\"").filter_map(|rest| rest.split('"').next()).find(|path| path.ends_with(".css"));
+    let script = page.split("src=\"").filter_map(|rest| rest.split('"').next()).find(|path| path.ends_with(".js"));
     for (path, key, status) in [
-        (style.unwrap(), None, 200),
+        (script.unwrap(), None, 200),
         ("/healthz", None, 200),
         ("/orders", Some(ADMIN), 200),
         ("/orders", None, 401),

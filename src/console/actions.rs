@@ -29,13 +29,6 @@ pub struct Act {
     pub danger: bool,
 }
 
-impl Act {
-    /// What goes against the usual course may be said a reason for.
-    pub fn takes_reason(&self) -> bool {
-        !matches!(self.name, "approve" | "resume")
-    }
-}
-
 /// The buttons of an order.
 pub fn allowed(doc: &Doc) -> Vec<Act> {
     ["approve", "cancel", "retry", "resume", "pause"].into_iter().filter_map(|name| act_of(doc, name).ok()).collect()

@@ -57,10 +57,8 @@ fn buttons(doc: &Doc) -> Markup {
 fn act_form(doc: &Doc, act: &Act) -> Markup {
     html! {
         form.act method="post" action=(format!("/console/orders/{}/{}", doc.order_id, act.name)) {
-            @if act.takes_reason() {
-                input #(format!("reason-{}", act.name)) name="reason" maxlength="1000" placeholder="Reason (optional)"
-                    aria-label=(format!("{}: reason", act.label)) autocomplete="off";
-            }
+            input #(format!("reason-{}", act.name)) name="reason" maxlength="1000" placeholder="Reason (optional)"
+                aria-label=(format!("{}: reason", act.label)) autocomplete="off";
             button.danger[act.danger].primary[act.name == "approve"] aria-describedby=(format!("will-{}", act.name)) {
                 (act.label)
             }

@@ -24,6 +24,8 @@ pub struct Shared {
     pub patience: Duration,
     /// Whether Retry-After is ignored.
     pub impatient: bool,
+    /// Over how long the lanes begin.
+    pub ramp: Duration,
     /// How long an accepted order may take.
     pub order_patience: Duration,
     /// Orders that arrive a second; `None`: whenever another has ended.
@@ -67,6 +69,7 @@ pub struct CrewPlan {
     pub threads: usize,
     pub patience: Duration,
     pub impatient: bool,
+    pub ramp: Duration,
     pub order_patience: Duration,
     pub rate: Option<f64>,
 }
@@ -75,7 +78,7 @@ impl Crew {
     /// # Errors
     /// If a thread cannot be started.
     pub fn start(plan: CrewPlan) -> std::io::Result<Self> {
-        let CrewPlan { target, orders, total, lanes, threads, patience, impatient, order_patience, rate } = plan;
+        let CrewPlan { target, orders, total, lanes, threads, patience, impatient, ramp, order_patience, rate } = plan;
         let begun = Instant::now();
         let tally = Mutex::new(Tally::new(total)?);
         let next = AtomicU64::new(0);
@@ -86,6 +89,7 @@ impl Crew {
             lanes,
             patience,
             impatient,
+            ramp,
             order_patience,
             rate,
             begun,
@@ -96,11 +100,11 @@ impl Crew {
         let (tell, done) = mpsc::channel(threads.max(1));
         let mut crew = Self { shared, begun, stop, done, threads: Vec::new() };
         for index in 0..threads {
-            let lanes_here = lanes / threads + usize::from(index < lanes % threads);
+            let here = (index..lanes).step_by(threads);
             let (shared, stopped, tell) = (Arc::clone(&crew.shared), stopped.clone(), tell.clone());
             let work = move || {
                 // Nobody listens any more when the crew is being dropped.
-                let _ = tell.blocking_send(work(&shared, lanes_here, stopped));
+                let _ = tell.blocking_send(work(&shared, here, stopped));
             };
             crew.threads.push(std::thread::Builder::new().name(format!("load-{index}")).spawn(work)?);
         }
@@ -130,12 +134,16 @@ impl Drop for Crew {
     }
 }
 
-fn work(shared: &Arc<Shared>, lanes: usize, mut stopped: watch::Receiver<bool>) -> std::io::Result<()> {
+fn work(
+    shared: &Arc<Shared>,
+    lanes: impl Iterator<Item = usize>,
+    mut stopped: watch::Receiver<bool>,
+) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut all = JoinSet::new();
-        for _ in 0..lanes {
-            all.spawn(lane(Arc::clone(shared)));
+        for index in lanes {
+            all.spawn(lane(Arc::clone(shared), index));
         }
         let over = async { while all.join_next().await.is_some() {} };
         tokio::select! {
@@ -146,7 +154,11 @@ fn work(shared: &Arc<Shared>, lanes: usize, mut stopped: watch::Receiver<bool>) 
     Ok(())
 }
 
-async fn lane(shared: Arc<Shared>) {
+async fn lane(shared: Arc<Shared>, index: usize) {
+    let first = turn(shared.ramp, index, shared.lanes);
+    if !first.is_zero() {
+        tokio::time::sleep_until((shared.begun + first).into()).await;
+    }
     let mut line = Line::new(&shared.target);
     let mut request = String::with_capacity(1_024);
     while let Some(number) = shared.take() {
@@ -159,5 +171,23 @@ async fn lane(shared: Arc<Shared>) {
             }
         };
         life::run(&mut line, &shared, number, begun, &mut request).await;
+    }
+}
+
+/// When a lane takes its first order, so that all have begun within the ramp.
+fn turn(ramp: Duration, index: usize, lanes: usize) -> Duration {
+    ramp.mul_f64(index as f64 / lanes.max(1) as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lanes_begin_evenly_over_the_ramp() {
+        let ramp = Duration::from_secs(3);
+        let turns: Vec<u64> = (0..4).map(|index| turn(ramp, index, 4).as_millis() as u64).collect();
+        assert_eq!(turns, [0, 750, 1_500, 2_250]);
+        assert_eq!(turn(Duration::ZERO, 3, 4), Duration::ZERO);
     }
 }

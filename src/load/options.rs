@@ -66,6 +66,9 @@ pub struct LoadOptions {
     /// Ask again at once after a 429 or 503, whatever its Retry-After says: what a server under attack has to bear.
     #[arg(long)]
     pub impatient: bool,
+    /// Over this time the orders in flight grow to their number, evenly, instead of all at once.
+    #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "rate")]
+    pub ramp: Option<Duration>,
     /// For how long an order without a usable answer is tried again, a restart of the server included.
     #[arg(long, default_value_t = 60)]
     pub patience_seconds: u64,
@@ -98,6 +101,7 @@ impl Default for LoadOptions {
             review_seconds: 0,
             deadline_seconds: 0,
             impatient: false,
+            ramp: None,
             patience_seconds: 60,
             keep: false,
             output: Output::Table,

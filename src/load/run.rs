@@ -75,6 +75,7 @@ async fn course(options: &LoadOptions) -> Result<Report, LoadError> {
         threads: options.threads.min(lanes),
         patience: Duration::from_secs(options.patience_seconds),
         impatient: options.impatient,
+        ramp: options.ramp.unwrap_or_default(),
         order_patience: Duration::from_secs(
             options.patience_seconds + u64::from(options.review_seconds) + u64::from(options.deadline_seconds),
         ),

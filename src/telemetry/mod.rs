@@ -47,7 +47,9 @@ pub enum TelemetryError {
 /// # Errors
 /// Where the text is neither.
 pub fn filter(level: &str) -> Result<EnvFilter, ParseError> {
-    EnvFilter::try_new(level)
+    // The library counts characters without the space before a directive and cuts with it: a wrong target, or a panic.
+    let directives: Vec<&str> = level.split(',').map(str::trim).collect();
+    EnvFilter::try_new(directives.join(","))
 }
 
 /// Sends the logs of the process to standard error; with the feature `otlp`, spans to a collector where one is set.
@@ -117,4 +119,19 @@ pub fn metrics() -> Result<Metrics, TelemetryError> {
     let process = Collector::default();
     process.describe();
     Ok(Metrics { handle, process })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spaces_in_a_filter_change_nothing() {
+        let plain = filter("info,ordain::runtime=debug").unwrap().to_string();
+        for spaced in [" info,ordain::runtime=debug ", "info, ordain::runtime=debug", "info\n,\t ordain::runtime=debug"]
+        {
+            assert_eq!(filter(spaced).unwrap().to_string(), plain, "{spaced:?}");
+        }
+        assert_eq!(filter("info, é=debug").unwrap().to_string(), filter("info,é=debug").unwrap().to_string());
+    }
 }

@@ -1,17 +1,20 @@
 //! The engine over a real SQLite file: supervision, passivation, recovery, faults of the store. Through the library,
 //! so that panics and faults can be planted.
 
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+mod bomb;
+mod faults;
+mod panics;
+
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::{FutureExt, LocalBoxFuture};
-use ordain::access::KeyChange;
 use ordain::activities::{Activities, Activity};
 use ordain::kernel::{ActivityCall, Registry};
 use ordain::model::{Failure, OrderId, Timestamp, WorkflowId};
 use ordain::runtime::{Action, Answer, Caller, Command, Engine, EngineError, IdempotencyKey, Options, Until};
-use ordain::store::{self, AuditEntry, Journal, Location, Store, StoreError, StoredQueue, Unit, Verdict};
+use ordain::store::{self, Location, Store};
 use ordain::workflows;
 use serde_json::{Value, json};
 
@@ -240,54 +243,6 @@ async fn a_call_that_was_under_way_is_made_again_with_its_key_after_a_restart() 
 }
 
 #[actix_rt::test]
-async fn a_panic_in_an_activity_is_a_failed_attempt_like_another() {
-    let bench = Bench::new();
-    let calls = Arc::new(AtomicU32::new(0));
-    let mut activities = willing();
-    activities.add(
-        "prepare_package",
-        does(move |_| {
-            assert!(calls.fetch_add(1, Ordering::Relaxed) > 0, "planted");
-            async { Ok(json!({})) }.boxed_local()
-        }),
-    );
-    let engine = bench.engine(activities);
-    engine.submit(start("o-1", json!({}))).await.unwrap();
-    let done = until(&engine, "o-1", Until::Terminal).await;
-    assert_eq!(done["state"], "completed");
-    assert_eq!(done["attempts"]["prepare_package"], 2);
-    assert_eq!(done["last_error"]["kind"], "panic");
-    engine.drain(Duration::from_secs(5)).await;
-}
-
-#[actix_rt::test]
-async fn an_activity_that_always_panics_touches_no_neighbour_and_its_order_ends_refunded_by_its_deadline() {
-    let bench = Bench::new();
-    let mut activities = willing();
-    activities.add(
-        "prepare_package",
-        does(|call| {
-            assert!(!call.workflow_id.as_str().starts_with("bad"), "planted");
-            async { Ok(json!({})) }.boxed_local()
-        }),
-    );
-    let engine = bench.engine(activities);
-    engine.submit(start("bad", json!({"deadline_ms": 1_500}))).await.unwrap();
-    for n in 0..20 {
-        engine.submit(start(&format!("o-{n}"), json!({}))).await.unwrap();
-    }
-    for n in 0..20 {
-        let neighbour = until(&engine, &format!("o-{n}"), Until::Terminal).await;
-        assert_eq!((&neighbour["state"], &neighbour["live"]["restarts"]), (&json!("completed"), &json!(0)));
-    }
-    let bad = until(&engine, "bad", Until::Terminal).await;
-    assert_eq!((&bad["state"], &bad["payment"]["status"]), (&json!("timed_out"), &json!("refunded")), "{bad}");
-    assert_eq!(bad["last_error"]["kind"], "panic", "{bad}");
-    assert!(bad["attempts"]["prepare_package"].as_u64() > Some(1), "{bad}");
-    engine.drain(Duration::from_secs(5)).await;
-}
-
-#[actix_rt::test]
 async fn a_hung_shipping_queue_does_not_slow_the_charges() {
     let mut bench = Bench::new();
     let few = ordain::runtime::QueueOptions { concurrency: 4, window: 8, ..Default::default() };
@@ -334,255 +289,6 @@ async fn what_waited_beyond_the_window_is_done_in_the_end() {
     for n in 0..300 {
         assert_eq!(until(&engine, &format!("o-{n}"), Until::Terminal).await["state"], "completed");
     }
-    engine.drain(Duration::from_secs(5)).await;
-}
-
-/// A journal that fails as it is told.
-struct Faulty {
-    inner: Box<dyn Journal>,
-    fail: Arc<Mutex<Vec<Fault>>>,
-    appends: Arc<AtomicUsize>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Fault {
-    Unavailable,
-    /// Stored, and yet the answer is lost.
-    LostAnswer,
-}
-
-impl Journal for Faulty {
-    fn append(&mut self, units: &[Unit]) -> Result<Vec<Verdict>, StoreError> {
-        self.appends.fetch_add(1, Ordering::Relaxed);
-        let fault = self.fail.lock().unwrap().pop();
-        match fault {
-            None => self.inner.append(units),
-            Some(Fault::Unavailable) => Err(StoreError::Unavailable("planted".into())),
-            Some(Fault::LostAnswer) => {
-                self.inner.append(units)?;
-                Err(StoreError::OutcomeUnknown("planted".into()))
-            }
-        }
-    }
-
-    fn probe(&mut self) -> Result<(), StoreError> {
-        self.inner.probe()
-    }
-
-    fn forget_answers(&mut self, before: Timestamp) -> Result<usize, StoreError> {
-        self.inner.forget_answers(before)
-    }
-
-    fn change_keys(&mut self, change: &KeyChange, entry: Option<&AuditEntry>) -> Result<bool, StoreError> {
-        self.inner.change_keys(change, entry)
-    }
-
-    fn last_event(&self) -> u64 {
-        self.inner.last_event()
-    }
-
-    fn put_queue(&mut self, queue: &StoredQueue) -> Result<(), StoreError> {
-        self.inner.put_queue(queue)
-    }
-}
-
-#[actix_rt::test]
-async fn each_commit_of_an_orders_life_may_fail_once_and_the_order_ends_all_the_same() {
-    for fault in [Fault::Unavailable, Fault::LostAnswer] {
-        for skip in 0..6 {
-            let bench = Bench::new();
-            let (fail, appends): (Arc<Mutex<Vec<Fault>>>, Arc<AtomicUsize>) = Default::default();
-            let charges = Arc::new(AtomicU32::new(0));
-            let mut store = bench.store();
-            store.journal = Box::new(Faulty { inner: store.journal, fail: fail.clone(), appends: appends.clone() });
-            let mut activities = willing();
-            let (planted, seen) = (Arc::clone(&fail), Arc::clone(&charges));
-            // The commit after the start's fails at once for skip 0, later ones as their call is made.
-            let name = ALL.iter().filter(|name| **name != "refund_payment").nth(skip.min(4)).unwrap();
-            if skip == 5 {
-                fail.lock().unwrap().push(fault);
-            } else {
-                activities.add(
-                    *name,
-                    does(move |_| {
-                        if seen.fetch_add(1, Ordering::Relaxed) == 0 {
-                            planted.lock().unwrap().push(fault);
-                        }
-                        async { Ok(json!({})) }.boxed_local()
-                    }),
-                );
-            }
-            let engine = bench.engine_on(store, workflows::registry(), activities);
-            let mut answer = engine.submit(start("o-1", json!({}))).await;
-            if matches!(answer, Err(EngineError::Store(StoreError::Unavailable(_)))) {
-                answer = engine.submit(start("o-1", json!({}))).await;
-            }
-            answer.unwrap();
-            let done = until(&engine, "o-1", Until::Terminal).await;
-            assert_eq!(done["state"], "completed", "{fault:?} at {name}");
-            assert!(appends.load(Ordering::Relaxed) >= 6);
-            engine.drain(Duration::from_secs(5)).await;
-        }
-    }
-}
-
-#[actix_rt::test]
-async fn whoever_waits_is_told_also_when_the_answer_of_the_last_commit_was_lost() {
-    let bench = Bench::new();
-    let (fail, appends): (Arc<Mutex<Vec<Fault>>>, Arc<AtomicUsize>) = Default::default();
-    let mut store = bench.store();
-    store.journal = Box::new(Faulty { inner: store.journal, fail: fail.clone(), appends });
-    let mut activities = willing();
-    activities.add(
-        "dispatch_carrier",
-        does(move |_| {
-            fail.lock().unwrap().push(Fault::LostAnswer);
-            async { Ok(json!({})) }.boxed_local()
-        }),
-    );
-    let engine = bench.engine_on(store, workflows::registry(), activities);
-    engine.submit(start("o-1", json!({}))).await.unwrap();
-    let id = id("o-1");
-    let told = engine.status(&id, Some((Until::Terminal, Duration::from_secs(3_600))));
-    let told = tokio::time::timeout(Duration::from_secs(20), told).await.expect("it is told").unwrap();
-    assert!(told.contains("\"completed\""));
-    engine.drain(Duration::from_secs(5)).await;
-}
-
-mod planted {
-    //! A workflow whose code panics while the switch is on.
-
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    use ordain::kernel::{Core, Document, Live, Machine, Rejection, Stimulus, View, Wish, Workflow};
-    use ordain::model::{Timestamp, WorkflowId};
-    use serde::{Deserialize, Serialize};
-    use serde_json::{Value, json};
-
-    pub static PANICS: AtomicBool = AtomicBool::new(false);
-
-    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-    pub struct Bomb {
-        pub taken: u32,
-        done: bool,
-    }
-
-    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-    #[serde(tag = "type", content = "data")]
-    pub enum Event {
-        Planted {},
-        Taken {},
-        Done {},
-    }
-
-    impl Workflow for Bomb {
-        const KIND: &'static str = "bomb";
-        const GROUP: &'static str = "order";
-        type Event = Event;
-
-        fn start(_: &WorkflowId, _: &Value, _: Timestamp) -> Result<Event, Rejection> {
-            Ok(Event::Planted {})
-        }
-
-        fn born(_: &Event, _: Timestamp) -> Option<Self> {
-            Some(Self { taken: 0, done: false })
-        }
-
-        fn decide(&self, stimulus: &Stimulus<'_>, _: &View<'_>) -> Result<Vec<Event>, Rejection> {
-            Ok(match stimulus {
-                Stimulus::Signal { name: "go", .. } => {
-                    assert!(!PANICS.load(Ordering::SeqCst), "planted");
-                    vec![Event::Taken {}]
-                }
-                Stimulus::Signal { name: "end", .. } => vec![Event::Done {}],
-                _ => Vec::new(),
-            })
-        }
-
-        fn advance(&self, _: &View<'_>) -> Option<Event> {
-            None
-        }
-
-        fn evolve(&mut self, event: &Event, _: Timestamp) {
-            match event {
-                Event::Planted {} => {}
-                Event::Taken {} => self.taken += 1,
-                Event::Done {} => self.done = true,
-            }
-        }
-
-        fn wishes(&self) -> Vec<Wish> {
-            if self.done { Vec::new() } else { vec![Wish::Signal { name: "go" }] }
-        }
-
-        fn activity_input(&self, _: &str) -> Value {
-            Value::Null
-        }
-
-        fn state_name(&self) -> &'static str {
-            if self.done { "done" } else { "armed" }
-        }
-
-        fn is_terminal(&self) -> bool {
-            self.done
-        }
-
-        fn document(&self, core: &Core, _: &[&dyn Machine], live: Option<&Live>) -> serde_json::Result<Document> {
-            let all = json!({ "id": core.id, "taken": self.taken, "seq": core.seq, "stuck": core.stuck, "live": live });
-            serde_json::value::to_raw_value(&all)
-        }
-    }
-}
-
-#[actix_rt::test]
-async fn an_actor_that_panics_is_rebuilt_from_sql_and_after_five_panics_it_is_stuck_until_retried() {
-    let mut bench = Bench::new();
-    // An actor that panicked is not let go between two panics: they are counted in it.
-    bench.options.passivate_after_ms = 10;
-    let mut registry = workflows::registry();
-    registry.add::<planted::Bomb>();
-    let engine = bench.engine_on(bench.store(), registry, willing());
-    let action = Action::Start { kind: "bomb", input: Value::Null, fingerprint: String::new() };
-    engine
-        .submit(Command { id: id("b-1"), group: "order", action, idempotency: None, by: Caller::default() })
-        .await
-        .unwrap();
-    engine.submit(signal("b-1", "go")).await.unwrap();
-
-    planted::PANICS.store(true, Ordering::SeqCst);
-    let crashed = engine.submit(signal("b-1", "go")).await;
-    assert!(matches!(crashed, Err(EngineError::Crashed(_))), "{crashed:?}");
-    planted::PANICS.store(false, Ordering::SeqCst);
-    // Rebuilt: what was durable is there, what panicked is not, and a neighbour never noticed.
-    let after = document(&engine.submit(signal("b-1", "go")).await.unwrap());
-    assert_eq!(after["taken"], 2);
-    assert_eq!(after["live"]["restarts"], 1);
-
-    planted::PANICS.store(true, Ordering::SeqCst);
-    for n in 0..5 {
-        let crashed = engine.submit(signal("b-1", "go")).await;
-        assert!(matches!(crashed, Err(EngineError::Crashed(_))), "{crashed:?}");
-        engine.submit(start(&format!("n-{n}"), json!({}))).await.unwrap();
-        actix_rt::time::sleep(Duration::from_millis(60)).await;
-    }
-    let stuck = until(&engine, "b-1", Until::State("stuck".into())).await;
-    assert!(stuck["stuck"].as_str().unwrap().contains("planted"));
-    for n in 0..5 {
-        let neighbour = until(&engine, &format!("n-{n}"), Until::Terminal).await;
-        assert_eq!((&neighbour["state"], &neighbour["live"]["restarts"]), (&json!("completed"), &json!(0)));
-    }
-    planted::PANICS.store(false, Ordering::SeqCst);
-    engine
-        .submit(Command {
-            id: id("b-1"),
-            group: "order",
-            action: Action::Retry,
-            idempotency: None,
-            by: Caller::default(),
-        })
-        .await
-        .unwrap();
-    assert_eq!(document(&engine.submit(signal("b-1", "go")).await.unwrap())["taken"], 3);
     engine.drain(Duration::from_secs(5)).await;
 }
 
