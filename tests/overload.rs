@@ -172,3 +172,13 @@ fn a_thousand_slow_connections_disturb_nobody_and_are_let_go() {
     }
     assert_eq!(server.get("/orders/slow/status").status, 404);
 }
+
+#[test]
+fn a_servers_memory_comes_in_small_pages() {
+    let server = Server::start(&[], Vec::new());
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap_or_default();
+    // Where the system tells it at all.
+    if let Some(huge) = status.lines().find_map(|line| line.strip_prefix("THP_enabled:")) {
+        assert_eq!(huge.trim(), "0");
+    }
+}

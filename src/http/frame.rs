@@ -239,3 +239,21 @@ pub fn harden(response: &mut HttpResponse) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_that_wait_take_no_more_room_than_they_need() {
+        let mut headers = HeaderMap::with_capacity(16);
+        let text = header::HeaderValue::from_static;
+        headers.insert(header::HOST, text("localhost"));
+        headers.append(header::ACCEPT, text("text/html"));
+        headers.append(header::ACCEPT, text("*/*"));
+        shrink(&mut headers);
+        let all: Vec<&[u8]> = headers.get_all(header::ACCEPT).map(header::HeaderValue::as_bytes).collect();
+        assert_eq!((all, headers.len()), (vec![&b"text/html"[..], b"*/*"], 3));
+        assert!(headers.capacity() < 8, "{}", headers.capacity());
+    }
+}

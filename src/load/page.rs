@@ -115,7 +115,7 @@ fn plots(page: &mut String, report: &Report) -> Result<(), String> {
         ("Throughput", "orders that ended, a second", vec![curve("ended", &|s| Some(s.ended_per_second))], ""),
         (
             "Completion",
-            "of each half second: orders that ended, and the answers that took one",
+            "of each half second: orders that ended, and answers to starts that were taken",
             vec![
                 curve("p99", &|s| latency(s.p99_ms)),
                 curve("p50", &|s| latency(s.p50_ms)),

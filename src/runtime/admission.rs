@@ -17,7 +17,7 @@ use super::command::{Action, EngineError};
 use super::shared::{Shared, SharedRef};
 
 /// How long new work waits for room before it is refused.
-const WAITS: Duration = Duration::from_millis(100);
+const WAITS: Duration = Duration::from_millis(50);
 
 #[derive(Default)]
 pub(super) struct Steps {
