@@ -59,7 +59,10 @@ impl Browser {
             "--window-size=1440,900",
             &profile,
         ];
-        let wanted = json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": {"args": args}}}});
+        // An element may be on a page that is just being fetched.
+        let timeouts = json!({"implicit": 10_000});
+        let wanted = json!({"goog:chromeOptions": {"args": args}, "timeouts": timeouts});
+        let wanted = json!({"capabilities": {"alwaysMatch": wanted}});
         let session = browser.call("POST", "/session", &wanted);
         browser.session = session["sessionId"].as_str().unwrap().to_owned();
         Some(browser)
