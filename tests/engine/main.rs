@@ -5,14 +5,13 @@ mod bomb;
 mod faults;
 mod panics;
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::{FutureExt, LocalBoxFuture};
 use ordain::activities::{Activities, Activity};
 use ordain::kernel::{ActivityCall, Registry};
-use ordain::model::{Failure, OrderId, Timestamp, WorkflowId};
+use ordain::model::{Failure, OrderId, WorkflowId};
 use ordain::runtime::{Action, Answer, Caller, Command, Engine, EngineError, IdempotencyKey, Options, Until};
 use ordain::store::{self, Location, Store};
 use ordain::workflows;
