@@ -123,7 +123,7 @@ impl Site {
         let streams = Arc::new(Semaphore::new(options.streams_max));
         let gate = Gate::new(&options);
         // Within the time in which every request is answered.
-        let refusals = Pace::new(options.request_timeout_ms / 5 * 4);
+        let refusals = Pace::new(options.request_timeout_ms / 10 * 9);
         Self { seat, options, streams, console: Console::default(), gate, refusals }
     }
 
