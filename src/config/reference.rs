@@ -57,7 +57,7 @@ pub const KEYS: [(&str, &str); 57] = [
     ("live_max", "Live actors; beyond it new orders are refused with 503."),
     (
         "steps_max",
-        "Steps under way (requests, ends of calls, timers, until they are on disk); beyond it new work is refused with 503, and what was accepted goes on at full rate.",
+        "Steps under way (requests, ends of calls, timers, until they are on disk); beyond it new work is refused with 503, and what was accepted goes on.",
     ),
     ("readers", "Threads that read the database; on PostgreSQL as many connections."),
     (

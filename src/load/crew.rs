@@ -155,10 +155,7 @@ fn work(
 }
 
 async fn lane(shared: Arc<Shared>, index: usize) {
-    let first = turn(shared.ramp, index, shared.lanes);
-    if !first.is_zero() {
-        tokio::time::sleep_until((shared.begun + first).into()).await;
-    }
+    tokio::time::sleep_until((shared.begun + turn(shared.ramp, index, shared.lanes)).into()).await;
     let mut line = Line::new(&shared.target);
     let mut request = String::with_capacity(1_024);
     while let Some(number) = shared.take() {

@@ -1,4 +1,4 @@
-//! How much may be under way at once. What is beyond it is refused, or waits, while what was accepted goes on at full rate.
+//! How much may be under way at once. What is beyond it is refused, or waits, while what was accepted goes on.
 //!
 //! Counted are steps: inputs from the moment they come in (a request, the end of a call, a timer that is due) until they are
 //! done, commit included. A call outside is none, so a carrier that hangs keeps no order out. By Little's law their number
