@@ -141,13 +141,14 @@ fn a_full_disk_is_told_loses_nothing_and_heals_without_a_restart() {
             .post(&format!("/orders/{order}/start"), Some(&json!({"review_seconds": 0.1, "deadline_seconds": 0})));
         match answer.status {
             202 => acknowledged.push(order),
-            503 => break answer,
+            // A smaller write, such as the entry of this refusal in the audit, may still have found room: then it is ready.
+            503 if server.get("/readyz").status == 503 => break answer,
+            503 => {}
             _ => panic!("{}", answer.text()),
         }
         assert!(began.elapsed() < Duration::from_secs(30), "it never fills");
     };
     assert!(refused.header("retry-after").is_some(), "{}", refused.text());
-    assert_eq!(server.get("/readyz").status, 503);
     assert_eq!(server.get("/healthz").status, 200);
     // As long as it is full every write is answered so, at once, but for one that still finds room; reads go on.
     let mut refused = Vec::new();
