@@ -25,6 +25,8 @@ pub struct SqliteJournal {
     path: PathBuf,
     /// `None` after an error that may have left the connection unusable; opened anew by the next call.
     connection: Option<SqliteConnection>,
+    /// Whether the log is to be copied back into the file: a write has failed since that was last done.
+    is_log_due: bool,
     epoch: i64,
     /// The running number of the next fact.
     next_fact: i64,
@@ -32,7 +34,7 @@ pub struct SqliteJournal {
 
 impl SqliteJournal {
     pub fn new(path: PathBuf, connection: SqliteConnection, epoch: i64, next_fact: i64) -> Self {
-        Self { path, connection: Some(connection), epoch, next_fact }
+        Self { path, connection: Some(connection), is_log_due: false, epoch, next_fact }
     }
 
     fn connection(&mut self) -> Result<&mut SqliteConnection, StoreError> {
@@ -40,12 +42,18 @@ impl SqliteJournal {
             Some(connection) => connection,
             None => writer_connection(&self.path).map_err(|e| StoreError::Unavailable(e.to_string()))?,
         };
-        Ok(self.connection.insert(connection))
+        let connection = self.connection.insert(connection);
+        if self.is_log_due {
+            // If the disk was full: what is copied back makes room in the log, before new pages take the last there is.
+            self.is_log_due = diesel::sql_query("PRAGMA wal_checkpoint(PASSIVE)").execute(connection).is_err();
+        }
+        Ok(connection)
     }
 
     fn forget_broken<T>(&mut self, result: &Result<T, StoreError>) {
         if matches!(result, Err(StoreError::Unavailable(_))) {
             self.connection = None;
+            self.is_log_due = true;
         }
     }
 }
