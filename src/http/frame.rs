@@ -126,14 +126,14 @@ pub fn framed(resource: Resource, meter: Meter) -> impl HttpServiceFactory {
         let noted = (acts && rule.scope.is_some()).then_some(visit);
         let trace = tracing::enabled!(tracing::Level::DEBUG).then(|| trace::of(req.headers())).flatten();
         let call = AssertUnwindSafe(service.call(req)).catch_unwind();
-        Either::Right(async move {
+        // Boxed: what is around it keeps room for it twice.
+        Either::Right(Box::pin(async move {
             match call.await {
                 Ok(outcome) => {
                     let mut response = outcome?;
                     let overloaded = problem(&response).is_some_and(Problem::is_overload);
                     if overloaded {
-                        // Thousands may be held, and this answer is made anew when it leaves.
-                        *response.headers_mut() = HeaderMap::new();
+                        response = stripped(response);
                         site.refusals.turn().await;
                     }
                     meter.record(&method, response.status(), started);
@@ -160,8 +160,19 @@ pub fn framed(resource: Resource, meter: Meter) -> impl HttpServiceFactory {
                     Err(Problem { instance, close: true, ..Problem::internal() }.into())
                 }
             }
-        })
+        }))
     })
+}
+
+/// A refusal that waits, as one of thousands, without the headers of its question and its answer: the one is done with, the
+/// other is made anew when it leaves.
+fn stripped(response: ServiceResponse) -> ServiceResponse {
+    let (req, mut response) = response.into_parts();
+    *response.headers_mut() = HeaderMap::new();
+    // Its handler is gone, and with it every other holder.
+    let mut req = ServiceRequest::from_request(req);
+    *req.headers_mut() = HeaderMap::new();
+    req.into_response(response)
 }
 
 /// The headers in a table of their own size: the one they come in has room for 28, which is 7 kB for each request that waits.

@@ -350,7 +350,7 @@ impl Member {
             at,
             first_seq: core.seq + 1 - u64::from(count),
             facts: count,
-            facts_json: format!("[{}]", facts.join(",")),
+            facts_json: array(facts),
             state: machine.state_name(),
             state_before: before.map(|b| b.state),
             terminal: machine.is_terminal(),
@@ -367,4 +367,18 @@ impl Member {
             payment: if before.is_some_and(|b| b.payment == payment) { None } else { payment },
         })
     }
+}
+
+/// A JSON array of what is JSON already.
+fn array(items: &[String]) -> String {
+    let mut text = String::with_capacity(items.iter().map(|item| item.len() + 1).sum::<usize>() + 2);
+    text.push('[');
+    for (n, item) in items.iter().enumerate() {
+        if n > 0 {
+            text.push(',');
+        }
+        text.push_str(item);
+    }
+    text.push(']');
+    text
 }

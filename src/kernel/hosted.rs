@@ -2,10 +2,13 @@
 
 use super::core::{Core, Phase};
 use super::facts::{FactRecord, KernelFact};
-use super::instance::{Instance, decode};
+use super::instance::{Instance, decode, json};
 use super::machine::{ActivityCall, CodecError, Cx, Document, Input, Live, Machine, Step, Waiting};
 use super::workflow::{Rejection, Wish, Workflow};
 use crate::model::{PaymentRow, Timestamp, Trace};
+
+/// What most snapshots fit into.
+const SNAPSHOT_BYTES: usize = 1_024;
 
 impl<W: Workflow> Machine for Instance<W> {
     fn kind(&self) -> &'static str {
@@ -53,8 +56,7 @@ impl<W: Workflow> Machine for Instance<W> {
     }
 
     fn snapshot(&self) -> Result<String, CodecError> {
-        serde_json::to_string(self)
-            .map_err(|source| CodecError { what: format!("snapshot of {}", self.core.id), source })
+        json(self, SNAPSHOT_BYTES).map_err(|source| CodecError { what: format!("snapshot of {}", self.core.id), source })
     }
 
     fn document(&self, children: &[&dyn Machine], live: Option<&Live>) -> Result<Document, CodecError> {

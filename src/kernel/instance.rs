@@ -12,6 +12,8 @@ use crate::model::{Failure, FailureKind, Name, RunId, Timestamp, WorkflowId};
 
 /// The shortest time an attempt is given, in ms, however near the deadline is.
 const ATTEMPT_MS_MIN: u64 = 50;
+/// What most facts fit into.
+const FACT_BYTES: usize = 256;
 /// How many facts may follow from one another in one step; more is a workflow that never comes to rest.
 const FACTS_PER_STEP_MAX: usize = 64;
 
@@ -334,11 +336,19 @@ impl<W: Workflow> Instance<W> {
 
 fn encode(fact: &impl Serialize) -> Result<String, Rejection> {
     // Facts are plain data; failing to write one is a bug, and is refused rather than stored in part.
-    serde_json::to_string(fact).map_err(|e| Rejection::new("fact_not_writable", e.to_string()))
+    json(fact, FACT_BYTES).map_err(|e| Rejection::new("fact_not_writable", e.to_string()))
 }
 
 pub(super) fn decode<T: serde::de::DeserializeOwned>(fact: &FactRecord) -> Result<T, CodecError> {
     let what = || format!("fact {}", fact.kind);
-    let text = serde_json::to_string(fact).map_err(|source| CodecError { what: what(), source })?;
+    let room = fact.kind.len() + fact.data.get().len() + FACT_BYTES;
+    let text = json(fact, room).map_err(|source| CodecError { what: what(), source })?;
     serde_json::from_str(&text).map_err(|source| CodecError { what: what(), source })
+}
+
+/// As JSON, in a buffer that need not grow where `room` (in bytes) is enough.
+pub(super) fn json(value: &impl Serialize, room: usize) -> Result<String, serde_json::Error> {
+    let mut bytes = Vec::with_capacity(room);
+    serde_json::to_writer(&mut bytes, value)?;
+    String::from_utf8(bytes).map_err(serde::ser::Error::custom)
 }

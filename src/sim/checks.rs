@@ -1,8 +1,10 @@
 //! What must hold after every step, whatever happened before. Each check names what it found in a sentence.
 
-use super::store::Store;
+use std::collections::HashMap;
+
+use super::store::{Row, Store};
 use super::world::Account;
-use crate::kernel::{Commit, Family, Registry};
+use crate::kernel::{Commit, Family, Machine, Registry};
 use crate::model::{PaymentStatus, WorkflowId};
 
 /// A commit that is stored, and the family it led to.
@@ -71,27 +73,57 @@ pub fn money(family: &Family, account: &Account) -> Result<(), String> {
     Ok(())
 }
 
-/// The state of each of the family is the fold of its facts, and its snapshot reads back as itself.
+/// An instance as the fold of the facts it had when it was last looked at.
+pub struct Folded {
+    batches: usize,
+    facts: u64,
+    machine: Box<dyn Machine>,
+}
+
+/// The state of each of the family is the fold of its facts, and its snapshot reads back as itself. `known` is what earlier
+/// calls have folded; their facts must not have changed since.
 ///
 /// # Errors
 /// A sentence that names what does not hold.
-pub fn fold(store: &Store, registry: &Registry, root: &WorkflowId) -> Result<(), String> {
+pub fn fold(
+    store: &Store,
+    registry: &Registry,
+    root: &WorkflowId,
+    known: &mut HashMap<WorkflowId, Folded>,
+) -> Result<(), String> {
     for (_, row) in store.family_rows(root) {
         let id = &row.id;
-        let facts = store.facts(id)?;
-        if facts.len() as u64 != row.seq {
-            return Err(format!("{id}: {} facts, but seq {}", facts.len(), row.seq));
+        let folded = fold_on(row, registry, known.remove(id)).map_err(|e| format!("{id}: {e}"))?;
+        if folded.facts != row.seq {
+            return Err(format!("{id}: {} facts, but seq {}", folded.facts, row.seq));
         }
-        let parent = row.parent.clone();
-        let folded = registry.fold(row.kind, id, row.run_id, parent, facts.iter().map(|(f, at)| (f, *at)));
-        let folded = folded.and_then(|m| Ok(m.snapshot()?)).map_err(|e| format!("{id}: {e}"))?;
-        if folded != row.snapshot {
-            return Err(format!("{id}: the fold of its facts\n  {folded}\ndiffers from its state\n  {}", row.snapshot));
+        let state = folded.machine.snapshot().map_err(|e| format!("{id}: {e}"))?;
+        if state != row.snapshot {
+            return Err(format!("{id}: the fold of its facts\n  {state}\ndiffers from its state\n  {}", row.snapshot));
         }
+        known.insert(id.clone(), folded);
         let again = registry.restore(row.kind, &row.snapshot).and_then(|m| Ok(m.snapshot()?));
         if again.map_err(|e| format!("{id}: {e}"))? != row.snapshot {
             return Err(format!("{id}: its snapshot does not read back as itself: {}", row.snapshot));
         }
     }
     Ok(())
+}
+
+/// Folds the facts that have come since.
+fn fold_on(row: &Row, registry: &Registry, known: Option<Folded>) -> Result<Folded, String> {
+    let facts = row.facts_from(known.as_ref().map_or(0, |known| known.batches))?;
+    let new = facts.len() as u64;
+    let (before, machine) = match known {
+        Some(Folded { facts: before, mut machine, .. }) => {
+            facts.iter().try_for_each(|(fact, at)| machine.replay(fact, *at)).map_err(|e| e.to_string())?;
+            (before, machine)
+        }
+        None => {
+            let facts = facts.iter().map(|(fact, at)| (fact, *at));
+            let folded = registry.fold(row.kind, &row.id, row.run_id, row.parent.clone(), facts);
+            (0, folded.map_err(|e| e.to_string())?)
+        }
+    };
+    Ok(Folded { batches: row.facts.len(), facts: before + new, machine })
 }

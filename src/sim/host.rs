@@ -51,6 +51,7 @@ pub(super) struct Host<'a> {
     pub(super) outcome: Outcome,
     /// What was seen of each history: how many batches of facts, and their hash.
     pub(super) seen: HashMap<WorkflowId, (usize, u64)>,
+    pub(super) folded: HashMap<WorkflowId, checks::Folded>,
     story: Option<Vec<String>>,
 }
 
@@ -165,6 +166,7 @@ impl<'a> Host<'a> {
             rounds: 0,
             outcome: Outcome::default(),
             seen: HashMap::new(),
+            folded: HashMap::new(),
             story: tell.then(Vec::new),
         }
     }

@@ -211,7 +211,7 @@ impl Host<'_> {
     }
 
     /// No fact that was seen has changed, and the state is the fold of all of them.
-    pub(super) fn check_history(&self, life: Life) -> Result<(), String> {
+    pub(super) fn check_history(&mut self, life: Life) -> Result<(), String> {
         let id = &self.orders[life].id;
         for (_, row) in self.store.family_rows(id) {
             let Some((batches, hash)) = self.seen.get(&row.id) else { continue };
@@ -224,7 +224,7 @@ impl Host<'_> {
         if matches!(self.bug, Some(Bug::FreshKey | Bug::DoubleDispatch)) {
             return Ok(());
         }
-        checks::fold(&self.store, &self.registry, id)
+        checks::fold(&self.store, &self.registry, id, &mut self.folded)
     }
 
     fn remember(&mut self, commit: &Commit) {

@@ -30,6 +30,21 @@ pub struct Row {
     pub payment: Option<PaymentRow>,
 }
 
+impl Row {
+    /// The facts behind the first `batches` of them, each with its instant.
+    ///
+    /// # Errors
+    /// A sentence where they cannot be read.
+    pub fn facts_from(&self, batches: usize) -> Result<Vec<(FactRecord, Timestamp)>, String> {
+        let mut all = Vec::new();
+        for batch in self.facts.iter().skip(batches) {
+            let facts: Vec<FactRecord> = serde_json::from_str(&batch.json).map_err(|e| e.to_string())?;
+            all.extend(facts.into_iter().map(|fact| (fact, batch.at)));
+        }
+        Ok(all)
+    }
+}
+
 #[derive(Debug, Clone, Default)]
 pub struct Store {
     rows: BTreeMap<Key, Row>,
@@ -143,12 +158,7 @@ impl Store {
     /// # Errors
     /// A sentence where they cannot be read.
     pub fn facts(&self, id: &WorkflowId) -> Result<Vec<(FactRecord, Timestamp)>, String> {
-        let mut all = Vec::new();
-        for batch in self.row(id).iter().flat_map(|row| &row.facts) {
-            let facts: Vec<FactRecord> = serde_json::from_str(&batch.json).map_err(|e| format!("{id}: {e}"))?;
-            all.extend(facts.into_iter().map(|fact| (fact, batch.at)));
-        }
-        Ok(all)
+        self.row(id).map_or(Ok(Vec::new()), |row| row.facts_from(0))
     }
 
     /// How many facts of a type an instance has.

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::collections::HashMap;
 
 use ordain::kernel::{ActivityCall, Commit, Cx, Family, IdSource, Input, Policies, Registry, Stepped};
 use ordain::model::{Failure, FailureKind, Key, OrderId, PaymentId, RunId, Timestamp, WorkflowId};
@@ -102,7 +103,7 @@ impl Scene {
     }
 
     pub fn check_fold(&self) {
-        checks::fold(&self.store, &self.registry, &self.id).unwrap();
+        checks::fold(&self.store, &self.registry, &self.id, &mut HashMap::new()).unwrap();
     }
 
     /// A step of the kernel, not stored and not adopted.
