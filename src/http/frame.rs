@@ -101,7 +101,7 @@ pub fn framed(resource: Resource, meter: Meter) -> impl HttpServiceFactory {
     let meter = Rc::new(meter);
     let (to_look, to_act) = (rule(meter.route, false), rule(meter.route, true));
     resource.wrap_fn(move |mut req, service| {
-        let meter = Rc::clone(&meter);
+        let (meter, of_refused) = (Rc::clone(&meter), Rc::clone(&meter));
         let started = Instant::now();
         let method = req.method().clone();
         // The request itself must not be kept: routing needs it to be its only holder.
@@ -126,15 +126,13 @@ pub fn framed(resource: Resource, meter: Meter) -> impl HttpServiceFactory {
         let noted = (acts && rule.scope.is_some()).then_some(visit);
         let trace = tracing::enabled!(tracing::Level::DEBUG).then(|| trace::of(req.headers())).flatten();
         let call = AssertUnwindSafe(service.call(req)).catch_unwind();
-        // Boxed: what is around it keeps room for it twice.
-        Either::Right(Box::pin(async move {
-            match call.await {
-                Ok(outcome) => {
-                    let mut response = outcome?;
-                    let overloaded = problem(&response).is_some_and(Problem::is_overload);
-                    if overloaded {
-                        response = stripped(response);
-                        site.refusals.turn().await;
+        let (door, asked, path) = (Data::clone(&site), method.clone(), uri.path().into());
+        // In a box of its own: a refusal that waits, as one of thousands, keeps nothing of its request.
+        let answer = Box::pin(async move {
+            Ok(match call.await {
+                Ok(Ok(response)) => {
+                    if let Some(refused) = problem(&response).filter(|problem| problem.is_overload()) {
+                        return Err(refused.clone());
                     }
                     meter.record(&method, response.status(), started);
                     tracing::debug!(
@@ -145,13 +143,12 @@ pub fn framed(resource: Resource, meter: Meter) -> impl HttpServiceFactory {
                         ms = started.elapsed().as_millis() as u64, "a request is answered"
                     );
                     let response = finished(response);
-                    let audited = response.response().extensions().contains::<Audited>();
-                    // What was not even looked at is counted, but nobody fills the audit with it.
-                    if !overloaded && !audited {
+                    if !response.response().extensions().contains::<Audited>() {
                         note(noted, &site, response.status());
                     }
                     Ok(response)
                 }
+                Ok(Err(error)) => Err(error),
                 Err(_panic) => {
                     tracing::error!(%method, path = uri.path(), "a handler panicked");
                     meter.record(&method, StatusCode::INTERNAL_SERVER_ERROR, started);
@@ -159,20 +156,20 @@ pub fn framed(resource: Resource, meter: Meter) -> impl HttpServiceFactory {
                     let instance = Some(uri.path().into());
                     Err(Problem { instance, close: true, ..Problem::internal() }.into())
                 }
+            })
+        });
+        Either::Right(async move {
+            match answer.await {
+                Ok(answer) => answer,
+                // What was not even looked at is counted, but nobody fills the audit with it.
+                Err(refused) => {
+                    door.refusals.turn().await;
+                    of_refused.record(&asked, refused.status, started);
+                    Err(Problem { instance: Some(path), ..refused }.into())
+                }
             }
-        }))
+        })
     })
-}
-
-/// A refusal that waits, as one of thousands, without the headers of its question and its answer: the one is done with, the
-/// other is made anew when it leaves.
-fn stripped(response: ServiceResponse) -> ServiceResponse {
-    let (req, mut response) = response.into_parts();
-    *response.headers_mut() = HeaderMap::new();
-    // Its handler is gone, and with it every other holder.
-    let mut req = ServiceRequest::from_request(req);
-    *req.headers_mut() = HeaderMap::new();
-    req.into_response(response)
 }
 
 /// The headers in a table of their own size: the one they come in has room for 28, which is 7 kB for each request that waits.

@@ -45,7 +45,7 @@ pub struct ProblemBody<'a> {
 }
 
 /// An answer that says why not.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Problem {
     pub status: StatusCode,
     pub code: Cow<'static, str>,

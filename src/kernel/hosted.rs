@@ -56,7 +56,8 @@ impl<W: Workflow> Machine for Instance<W> {
     }
 
     fn snapshot(&self) -> Result<String, CodecError> {
-        json(self, SNAPSHOT_BYTES).map_err(|source| CodecError { what: format!("snapshot of {}", self.core.id), source })
+        json(self, SNAPSHOT_BYTES)
+            .map_err(|source| CodecError { what: format!("snapshot of {}", self.core.id), source })
     }
 
     fn document(&self, children: &[&dyn Machine], live: Option<&Live>) -> Result<Document, CodecError> {

@@ -18,6 +18,8 @@ use super::shared::{Shared, SharedRef};
 
 /// How long new work waits for room before it is refused.
 const WAITS: Duration = Duration::from_millis(50);
+/// In front of the door there is place for this part of what may be under way: about what is done while one waits.
+const PLACES_PART: usize = 8;
 
 #[derive(Default)]
 pub(super) struct Steps {
@@ -107,7 +109,8 @@ impl Shared {
 
     /// Whether new work would find neither room nor a place in front of the door.
     pub(super) fn is_shut(&self) -> bool {
-        !self.admits(Kind::New) && self.steps.waiting.load(Ordering::Relaxed) >= self.options.steps_max
+        let places = self.options.steps_max.div_ceil(PLACES_PART);
+        !self.admits(Kind::New) && self.steps.waiting.load(Ordering::Relaxed) >= places
     }
 
     /// Lets a command in. New work waits for room where there is a place to wait.
