@@ -62,8 +62,7 @@ fn a_task_is_watched_and_cancelled_and_a_queue_paused_and_resumed() {
     browser.wait("document.querySelector('.status .pill').textContent === 'completed'");
     browser.wait("document.querySelector('.status progress').value === 4");
     assert_eq!(browser.run("return window.mark"), 1);
-    browser.press("r");
-    browser.wait("document.querySelector('details.raw').open");
+    browser.press_until("r", "document.querySelector('details.raw').open");
     browser.press("gt");
     browser.wait("location.pathname === '/console/work' && document.querySelectorAll('tr[data-seq]').length === 2");
     browser.press("gq");
@@ -209,8 +208,7 @@ fn a_history_of_thousands_of_facts_scrolls_and_pages() {
     browser.click("#history .pages a[rel=next]");
     browser.wait("location.search === '?from=101' && document.querySelector('.fact .seq').textContent === '101'");
     browser.wait(LIVE);
-    browser.press("r");
-    browser.wait("document.querySelector('details.raw').open");
+    browser.press_until("r", "document.querySelector('details.raw').open");
 }
 
 #[test]

@@ -94,10 +94,14 @@ impl Browser {
         self.tell("execute/async", &json!({"script": script, "args": []}))
     }
 
+    fn is(&self, expression: &str) -> bool {
+        self.run(&format!("return Boolean({expression})")) == json!(true)
+    }
+
     /// Waits until an expression is true; how long that took.
     pub fn wait(&self, expression: &str) -> Duration {
         let began = Instant::now();
-        while self.run(&format!("return Boolean({expression})")) != json!(true) {
+        while !self.is(expression) {
             let page = || self.run("return document.body.innerText.slice(0, 3000)");
             assert!(began.elapsed() < PATIENCE, "in vain: {expression}\n{}", page());
             std::thread::sleep(Duration::from_millis(10));
@@ -126,6 +130,19 @@ impl Browser {
             .flat_map(|key| [json!({"type": "keyDown", "value": key}), json!({"type": "keyUp", "value": key})])
             .collect();
         self.tell("actions", &json!({"actions": [{"type": "key", "id": "keyboard", "actions": strokes}]}));
+    }
+
+    /// Presses a key until an expression is true: on a busy machine a stroke on a page that has only just come may be lost.
+    pub fn press_until(&self, key: &str, expression: &str) {
+        let began = Instant::now();
+        while !self.is(expression) {
+            assert!(began.elapsed() < PATIENCE, "in vain: {key} for {expression}");
+            self.press(key);
+            let pressed = Instant::now();
+            while pressed.elapsed() < Duration::from_secs(2) && !self.is(expression) {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
     }
 
     fn devtools(&self, command: &str, params: &Value) {
