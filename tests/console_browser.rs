@@ -187,7 +187,8 @@ fn keys_lead_everywhere() {
     browser.press("j\u{e007}");
     browser.wait("document.querySelector('h1').textContent === 'o-2'");
     browser.wait(LIVE);
-    browser.press_until("r", "document.querySelector('details.raw').open");
+    browser.press("r");
+    browser.wait("document.querySelector('details.raw').open");
     browser.press("gn");
     browser.wait("location.pathname === '/console/needs'");
 }

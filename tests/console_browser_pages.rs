@@ -62,7 +62,8 @@ fn a_task_is_watched_and_cancelled_and_a_queue_paused_and_resumed() {
     browser.wait("document.querySelector('.status .pill').textContent === 'completed'");
     browser.wait("document.querySelector('.status progress').value === 4");
     assert_eq!(browser.run("return window.mark"), 1);
-    browser.press_until("r", "document.querySelector('details.raw').open");
+    browser.press("r");
+    browser.wait("document.querySelector('details.raw').open");
     browser.press("gt");
     browser.wait("location.pathname === '/console/work' && document.querySelectorAll('tr[data-seq]').length === 2");
     browser.press("gq");

@@ -126,13 +126,13 @@ pub fn framed(resource: Resource, meter: Meter) -> impl HttpServiceFactory {
         let noted = (acts && rule.scope.is_some()).then_some(visit);
         let trace = tracing::enabled!(tracing::Level::DEBUG).then(|| trace::of(req.headers())).flatten();
         let call = AssertUnwindSafe(service.call(req)).catch_unwind();
-        let (door, asked, path) = (Data::clone(&site), method.clone(), uri.path().into());
+        let (door, asked) = (Data::clone(&site), method.clone());
         // In a box of its own: a refusal that waits, as one of thousands, keeps nothing of its request.
         let answer = Box::pin(async move {
             Ok(match call.await {
                 Ok(Ok(response)) => {
                     if let Some(refused) = problem(&response).filter(|problem| problem.is_overload()) {
-                        return Err(refused.clone());
+                        return Err(Problem { instance: Some(uri.path().into()), ..refused.clone() });
                     }
                     meter.record(&method, response.status(), started);
                     tracing::debug!(
@@ -165,7 +165,7 @@ pub fn framed(resource: Resource, meter: Meter) -> impl HttpServiceFactory {
                 Err(refused) => {
                     door.refusals.turn().await;
                     of_refused.record(&asked, refused.status, started);
-                    Err(Problem { instance: Some(path), ..refused }.into())
+                    Err(refused.into())
                 }
             }
         })

@@ -1,5 +1,6 @@
 //! A real headless Chromium, told what to do by WebDriver JSON over the small client; where there is none, nothing.
 
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -132,7 +133,8 @@ impl Browser {
         self.tell("actions", &json!({"actions": [{"type": "key", "id": "keyboard", "actions": strokes}]}));
     }
 
-    /// Presses a key until an expression is true: on a busy machine a stroke on a page that has only just come may be lost.
+    /// Presses a key until an expression is true, and says so where one stroke was not enough: on a busy machine the first one
+    /// on a page that has only just come was lost now and then, for a reason that is not known.
     pub fn press_until(&self, key: &str, expression: &str) {
         let began = Instant::now();
         while !self.is(expression) {
@@ -141,6 +143,9 @@ impl Browser {
             let pressed = Instant::now();
             while pressed.elapsed() < Duration::from_secs(2) && !self.is(expression) {
                 std::thread::sleep(Duration::from_millis(10));
+            }
+            if !self.is(expression) {
+                let _ = writeln!(std::io::stderr(), "\nLOST: a stroke of {key}");
             }
         }
     }
