@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use support::browser::Browser;
 use support::server::{Line, Server};
+use support::slow::late_behind;
 
 const PLANTED: &str = "<img src=x onerror=\"document.title='planted'\">";
 const LIVE: &str = "document.getElementById('live').dataset.live === 'on'";
@@ -209,7 +210,27 @@ fn a_history_of_thousands_of_facts_scrolls_and_pages() {
     browser.click("#history .pages a[rel=next]");
     browser.wait("location.search === '?from=101' && document.querySelector('.fact .seq').textContent === '101'");
     browser.wait(LIVE);
-    browser.press_until("r", "document.querySelector('details.raw').open");
+    browser.press("r");
+    browser.wait("document.querySelector('details.raw').open");
+}
+
+#[test]
+fn a_page_whose_end_comes_late_can_do_all_that_others_can() {
+    let Some(browser) = Browser::start("a page whose end comes late") else { return };
+    let server = server();
+    manual(&server.line(), "o-1");
+    let way = late_behind(server.line().address(), "data-raw hidden", Duration::from_millis(1_500));
+    // Once for the scripts, so that the second time they are there long before the page is.
+    for _ in 0..2 {
+        browser.open(&format!("http://{way}/console/orders/o-1"));
+        browser.wait(LIVE);
+        let parsed = browser.run("return performance.getEntriesByType('navigation')[0].domInteractive");
+        assert!(parsed.as_f64() > Some(1_500.0), "read to its end after {parsed} ms");
+        browser.press("r");
+        browser.wait("document.querySelector('details.raw').open && !document.querySelector('[data-raw]').hidden");
+        browser.press("?");
+        browser.wait("document.getElementById('help').open");
+    }
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! A real headless Chromium, told what to do by WebDriver JSON over the small client; where there is none, nothing.
 
-use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -131,23 +130,6 @@ impl Browser {
             .flat_map(|key| [json!({"type": "keyDown", "value": key}), json!({"type": "keyUp", "value": key})])
             .collect();
         self.tell("actions", &json!({"actions": [{"type": "key", "id": "keyboard", "actions": strokes}]}));
-    }
-
-    /// Presses a key until an expression is true, and says so where one stroke was not enough: on a busy machine the first one
-    /// on a page that has only just come was lost now and then, for a reason that is not known.
-    pub fn press_until(&self, key: &str, expression: &str) {
-        let began = Instant::now();
-        while !self.is(expression) {
-            assert!(began.elapsed() < PATIENCE, "in vain: {key} for {expression}");
-            self.press(key);
-            let pressed = Instant::now();
-            while pressed.elapsed() < Duration::from_secs(2) && !self.is(expression) {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            if !self.is(expression) {
-                let _ = writeln!(std::io::stderr(), "\nLOST: a stroke of {key}");
-            }
-        }
     }
 
     fn devtools(&self, command: &str, params: &Value) {

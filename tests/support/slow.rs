@@ -64,3 +64,38 @@ fn pass(mut from: TcpStream, mut to: TcpStream, delay: &AtomicU64, at_commit: &A
     let _ = to.shutdown(Shutdown::Both);
     let _ = from.shutdown(Shutdown::Both);
 }
+
+/// A way to a server on which what follows the first `mark` in an answer comes `late` after what stands before it.
+pub fn late_behind(server: SocketAddr, mark: &'static str, late: Duration) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let Ok(mut server) = TcpStream::connect(server) else { continue };
+            let (Ok(mut to_server), Ok(mut from_client)) = (server.try_clone(), client.try_clone()) else { continue };
+            thread::spawn(move || {
+                let _ = std::io::copy(&mut from_client, &mut to_server);
+                let _ = to_server.shutdown(Shutdown::Both);
+            });
+            thread::spawn(move || {
+                let mut bytes = [0; 65_536];
+                while let Ok(read @ 1..) = server.read(&mut bytes) {
+                    let piece = &bytes[..read];
+                    let at = piece.windows(mark.len()).position(|part| part == mark.as_bytes());
+                    let (before, behind) = piece.split_at(at.unwrap_or(read));
+                    if client.write_all(before).is_err() {
+                        break;
+                    }
+                    if at.is_some() {
+                        thread::sleep(late);
+                    }
+                    if client.write_all(behind).is_err() {
+                        break;
+                    }
+                }
+                let _ = client.shutdown(Shutdown::Both);
+            });
+        }
+    });
+    address
+}
