@@ -2,7 +2,6 @@
 
 use diesel::prelude::*;
 
-use crate::kernel::Transition;
 use crate::model::{Key, RunId, Timestamp, WorkflowId};
 use crate::store::{StoreError, StoredAnswer, StoredPayment, StoredWorkflow};
 
@@ -127,122 +126,6 @@ diesel::table! {
 }
 
 diesel::allow_tables_to_appear_in_same_query!(workflows, transitions);
-
-/// A row of `workflows` to be written. Every field is given, so that many rows are one statement.
-#[derive(Insertable)]
-#[diesel(table_name = workflows, treat_none_as_default_value = false)]
-pub struct WorkflowRow<'a> {
-    key: i64,
-    id: &'a str,
-    root: i64,
-    parent: Option<&'a str>,
-    owner: Option<&'a str>,
-    kind: &'a str,
-    run_id: String,
-    state: &'a str,
-    seq: i64,
-    wake_at: Option<i64>,
-    attempts: i32,
-    retrying: bool,
-    paused: bool,
-    last_error: Option<&'a str>,
-    created_at: i64,
-    updated_at: i64,
-    ended_at: Option<i64>,
-    epoch: i64,
-    snapshot: &'a str,
-}
-
-impl<'a> WorkflowRow<'a> {
-    /// `owner`: kept only where the row is new.
-    pub fn of(t: &'a Transition, owner: Option<&'a str>, epoch: i64) -> Self {
-        Self {
-            key: t.key.0,
-            id: t.id.as_str(),
-            root: t.root.0,
-            parent: t.parent.as_ref().map(WorkflowId::as_str),
-            owner,
-            kind: t.kind,
-            run_id: t.run_id.to_string(),
-            state: t.state,
-            seq: t.seq as i64,
-            wake_at: t.wake_at.map(|at| at.0),
-            attempts: i32::try_from(t.attempts).unwrap_or(i32::MAX),
-            retrying: t.retrying,
-            paused: t.paused,
-            last_error: t.last_error,
-            created_at: t.created_at.0,
-            updated_at: t.at.0,
-            ended_at: t.ended_at.map(|at| at.0),
-            epoch,
-            snapshot: &t.snapshot,
-        }
-    }
-}
-
-#[derive(Insertable)]
-#[diesel(table_name = transitions, treat_none_as_default_value = false)]
-pub struct TransitionRow<'a> {
-    pub id: i64,
-    pub workflow: i64,
-    pub seq: i64,
-    pub at: i64,
-    pub facts: &'a str,
-}
-
-#[derive(Insertable)]
-#[diesel(table_name = payments, treat_none_as_default_value = false)]
-pub struct PaymentRowNew<'a> {
-    payment_id: String,
-    order_id: &'a str,
-    status: &'a str,
-    amount: String,
-    currency: String,
-    created_at: String,
-    updated_at: String,
-}
-
-impl<'a> PaymentRowNew<'a> {
-    pub fn of(t: &'a Transition) -> Option<Self> {
-        let payment = t.payment.as_ref()?;
-        let at = t.at.to_string();
-        Some(Self {
-            payment_id: payment.payment_id.as_str().to_owned(),
-            order_id: t.id.as_str(),
-            status: payment.status.as_str(),
-            amount: payment.money.amount.to_string(),
-            currency: payment.money.currency.to_string(),
-            created_at: at.clone(),
-            updated_at: at,
-        })
-    }
-}
-
-#[derive(Insertable)]
-#[diesel(table_name = results, treat_none_as_default_value = false)]
-pub struct ResultRowNew<'a> {
-    pub workflow: i64,
-    pub name: &'a str,
-    pub at: i64,
-    pub body: &'a str,
-}
-
-impl<'a> ResultRowNew<'a> {
-    /// The rows a transition brings.
-    pub fn of(t: &'a Transition) -> impl Iterator<Item = Self> {
-        let (workflow, at) = (t.root.0, t.at.0);
-        t.results.iter().map(move |row| Self { workflow, name: &row.name, at, body: &row.body })
-    }
-}
-
-#[derive(Insertable)]
-#[diesel(table_name = answers, treat_none_as_default_value = false)]
-pub struct AnswerRow<'a> {
-    pub key: &'a str,
-    pub fingerprint: &'a str,
-    pub outcome: &'a str,
-    pub at: i64,
-}
 
 /// A row of `workflows` as it is read.
 #[derive(Queryable, Selectable)]

@@ -7,19 +7,17 @@ use diesel::upsert::excluded;
 
 use super::keys;
 use super::open::writer_connection;
+use super::rows::{AnswerRow, CountRow, PaymentRow, ResultRow, TransitionRow, WorkflowRow, put};
 use crate::access::KeyChange;
 use crate::kernel::Transition;
 use crate::model::Timestamp;
 use crate::store::batch::{Asked, Taken, gains, stored};
-use crate::store::sql::schema::{
-    AnswerRow, PaymentRowNew, ResultRowNew, TransitionRow, WorkflowRow, answers, audit, owner, payments, results,
-    transitions, workflows,
-};
+use crate::store::sql::schema::{answers, owner, payments, workflows};
 use crate::store::sql::{AuditRow, classify};
 use crate::store::{AuditEntry, Journal, StoreError, StoredQueue, Unit, Verdict};
 
-/// Rows in one statement; 19 binds a row stay well below SQLite's 32,766.
-const ROWS_MAX: usize = 1_000;
+/// What is asked for in one statement, each thing a bind; SQLite takes 32,766.
+const ASKED_MAX: usize = 1_000;
 
 pub struct SqliteJournal {
     path: PathBuf,
@@ -148,87 +146,32 @@ fn write(c: &mut SqliteConnection, units: &[Unit], epoch: i64, mut next_fact: i6
             TransitionRow { id, workflow: t.key.0, seq: t.first_seq as i64, at: t.at.0, facts: &t.facts_json }
         })
         .collect();
-    let paid: Vec<_> = all.iter().filter_map(|t| PaymentRowNew::of(t)).collect();
-    let kept = stored(units, &verdicts).filter_map(|unit| unit.answer.as_ref());
-    let kept: Vec<_> =
-        kept.map(|a| AnswerRow { key: &a.key, fingerprint: &a.fingerprint, outcome: &a.outcome, at: a.at.0 }).collect();
-    for rows in rows.chunks(ROWS_MAX) {
-        use crate::store::sql::schema::workflows as w;
-        diesel::insert_into(w::table)
-            .values(rows)
-            .on_conflict(w::key)
-            .do_update()
-            .set((
-                w::state.eq(excluded(w::state)),
-                w::seq.eq(excluded(w::seq)),
-                w::wake_at.eq(excluded(w::wake_at)),
-                w::attempts.eq(excluded(w::attempts)),
-                w::retrying.eq(excluded(w::retrying)),
-                w::paused.eq(excluded(w::paused)),
-                w::last_error.eq(excluded(w::last_error)),
-                w::updated_at.eq(excluded(w::updated_at)),
-                w::ended_at.eq(excluded(w::ended_at)),
-                w::epoch.eq(excluded(w::epoch)),
-                w::snapshot.eq(excluded(w::snapshot)),
-            ))
-            .execute(c)?;
-    }
-    for rows in facts.chunks(ROWS_MAX) {
-        diesel::insert_into(transitions::table).values(rows).execute(c)?;
-    }
-    for rows in paid.chunks(ROWS_MAX) {
-        use crate::store::sql::schema::payments as p;
-        diesel::insert_into(p::table)
-            .values(rows)
-            .on_conflict(p::payment_id)
-            .do_update()
-            .set((p::status.eq(excluded(p::status)), p::updated_at.eq(excluded(p::updated_at))))
-            .execute(c)?;
-    }
-    let found: Vec<_> = all.iter().flat_map(|t| ResultRowNew::of(t)).collect();
-    for rows in found.chunks(ROWS_MAX) {
-        diesel::insert_into(results::table)
-            .values(rows)
-            .on_conflict((results::workflow, results::name))
-            .do_nothing()
-            .execute(c)?;
-    }
-    for rows in kept.chunks(ROWS_MAX) {
-        diesel::insert_into(answers::table).values(rows).execute(c)?;
-    }
+    let paid: Vec<_> = all.iter().filter_map(|t| PaymentRow::of(t)).collect();
+    let found: Vec<_> = all.iter().flat_map(|t| ResultRow::of(t)).collect();
+    let kept: Vec<_> = stored(units, &verdicts).filter_map(|unit| unit.answer.as_ref()).map(AnswerRow::of).collect();
     let entries: Vec<_> = stored(units, &verdicts).filter_map(|unit| unit.audit.as_deref()).map(AuditRow::of).collect();
-    for rows in entries.chunks(ROWS_MAX) {
-        diesel::insert_into(audit::table).values(rows).execute(c)?;
-    }
-    count(c, &all)?;
+    let counts: Vec<_> = gains(&all).into_iter().map(|((kind, state), n)| CountRow { kind, state, n }).collect();
+    put(c, &rows)?;
+    put(c, &facts)?;
+    put(c, &paid)?;
+    put(c, &found)?;
+    put(c, &kept)?;
+    put(c, &entries)?;
+    put(c, &counts)?;
     Ok((verdicts, next_fact))
-}
-
-/// Keeps `state_counts` in step, one row for each state that gained or lost.
-fn count(c: &mut SqliteConnection, all: &[&Transition]) -> QueryResult<()> {
-    for ((of, name), gain) in gains(all) {
-        use crate::store::sql::schema::state_counts as s;
-        diesel::insert_into(s::table)
-            .values((s::kind.eq(of), s::state.eq(name), s::n.eq(gain)))
-            .on_conflict((s::kind, s::state))
-            .do_update()
-            .set(s::n.eq(s::n + excluded(s::n)))
-            .execute(c)?;
-    }
-    Ok(())
 }
 
 fn look_up(c: &mut SqliteConnection, units: &[Unit]) -> QueryResult<Taken> {
     let Asked { ids, tokens, keys } = Asked::of(units);
     let mut taken = Taken::default();
-    for ids in ids.chunks(ROWS_MAX) {
+    for ids in ids.chunks(ASKED_MAX) {
         taken.ids.extend(workflows::table.select(workflows::id).filter(workflows::id.eq_any(ids)).load::<String>(c)?);
     }
-    for tokens in tokens.chunks(ROWS_MAX) {
+    for tokens in tokens.chunks(ASKED_MAX) {
         let held = payments::table.select((payments::payment_id, payments::order_id));
         taken.holders.extend(held.filter(payments::payment_id.eq_any(tokens)).load::<(String, String)>(c)?);
     }
-    for keys in keys.chunks(ROWS_MAX) {
+    for keys in keys.chunks(ASKED_MAX) {
         taken.keys.extend(answers::table.select(answers::key).filter(answers::key.eq_any(keys)).load::<String>(c)?);
     }
     Ok(taken)

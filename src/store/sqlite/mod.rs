@@ -6,6 +6,7 @@ mod backup;
 mod journal;
 mod keys;
 mod open;
+mod rows;
 
 pub use backup::backup;
 pub use keys::change_beside as change_keys_beside;
