@@ -1,5 +1,7 @@
 //! What only a server on PostgreSQL does: one owner at a time, and a database that goes away and comes back.
 
+#[path = "store_contract/maker.rs"]
+mod maker;
 mod support;
 
 use std::sync::Arc;
@@ -7,7 +9,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use ordain::model::{OrderId, Timestamp};
-use ordain::store::{self, Location, StoreError, StoredAnswer, Unit, Verdict, contract};
+use ordain::store::{self, Location, StoreError, StoredAnswer, Unit, Verdict};
 use serde_json::{Value, json};
 use support::postgres::{Cluster, cluster};
 use support::server::Server;
@@ -271,7 +273,7 @@ fn a_commit_without_an_answer_is_read_back_and_not_guessed() {
 
     // It took place: the answer is that of a commit that was answered.
     break_at(2);
-    let unit = contract::start_of("o-1", "p-1", &store);
+    let unit = maker::start_of("o-1", "p-1", &store);
     assert_eq!(store.journal.append(&[unit]).unwrap(), [Verdict::Stored]);
     assert_eq!(store.queries.family(&id("o-1")).unwrap().len(), 1);
     break_at(2);
@@ -281,7 +283,7 @@ fn a_commit_without_an_answer_is_read_back_and_not_guessed() {
     // It did not: nothing is acknowledged, nothing is there, and the same can be stored then.
     break_at(1);
     store.next_key = ordain::model::Key(store.next_key.0 + 10);
-    let unit = contract::start_of("o-2", "p-2", &store);
+    let unit = maker::start_of("o-2", "p-2", &store);
     let lost = store.journal.append(std::slice::from_ref(&unit));
     assert!(matches!(lost, Err(StoreError::Unavailable(_))), "{lost:?}");
     assert!(store.queries.family(&id("o-2")).unwrap().is_empty());

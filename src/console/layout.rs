@@ -39,8 +39,9 @@ impl Shell<'_> {
                     title { (self.title) " · ordain" }
                     link rel="icon" href=(assets::path("mark.svg")) type="image/svg+xml";
                     style { (PreEscaped(assets::CSS)) }
-                    // Nothing the first picture waits for; what else there is, it fetches once that is painted.
-                    script type="module" async src=(assets::path("console.js")) {}
+                    // A module waits for the end of the page, the first picture not for it; what else there is, it fetches once
+                    // that is painted.
+                    script type="module" src=(assets::path("console.js")) {}
                 }
                 body data-stream=[self.stream.as_deref()] data-after=(self.after) data-every=(self.every_s) {
                     a.skip href="#main" { "Skip to content" }

@@ -33,11 +33,11 @@ impl Pace {
         }
     }
 
-    /// Where the next turn would be too far off, the turns of the last eighth are given out once more: more leave then, but
+    /// Where the next turn would be too far off, the turns of the last quarter are given out once more: more leave then, but
     /// never all that came together.
     fn wait_us(&self, now_us: u64) -> u64 {
         let mine = |next: u64| match next.max(now_us) {
-            far if far - now_us > self.held_max_us => now_us + self.held_max_us / 8 * 7,
+            far if far - now_us > self.held_max_us => now_us + self.held_max_us / 4 * 3,
             mine => mine,
         };
         let take = |next: u64| Some(mine(next) + EVERY_US);
@@ -65,10 +65,10 @@ mod tests {
         let pace = Pace::new(2_000);
         let waits: Vec<u64> = (0..10_000).map(|_| pace.wait_us(0)).collect();
         assert!(waits.iter().all(|wait| *wait <= 2_000_000), "{:?}", waits.iter().max());
-        // 1,000 fit into two seconds, so each instant of the last quarter of a second is given out 72 times more.
-        for from in (1_780_000..1_980_000).step_by(100_000) {
+        // 1,000 fit into two seconds, so each instant of the last half second is given out 36 times more.
+        for from in (1_600_000..2_000_000).step_by(100_000) {
             let leaving = waits.iter().filter(|wait| (from..from + 100_000).contains(*wait)).count();
-            assert!((3_400..=4_000).contains(&leaving), "{leaving} leave from {from} µs on");
+            assert!((1_700..=2_000).contains(&leaving), "{leaving} leave from {from} µs on");
         }
         assert_eq!(pace.wait_us(4_000_000), 0);
     }

@@ -5,7 +5,6 @@
 
 mod audit;
 mod batch;
-pub mod contract;
 mod fence;
 mod filter;
 mod location;

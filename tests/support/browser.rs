@@ -94,14 +94,10 @@ impl Browser {
         self.tell("execute/async", &json!({"script": script, "args": []}))
     }
 
-    fn is(&self, expression: &str) -> bool {
-        self.run(&format!("return Boolean({expression})")) == json!(true)
-    }
-
     /// Waits until an expression is true; how long that took.
     pub fn wait(&self, expression: &str) -> Duration {
         let began = Instant::now();
-        while !self.is(expression) {
+        while self.run(&format!("return Boolean({expression})")) != json!(true) {
             let page = || self.run("return document.body.innerText.slice(0, 3000)");
             assert!(began.elapsed() < PATIENCE, "in vain: {expression}\n{}", page());
             std::thread::sleep(Duration::from_millis(10));

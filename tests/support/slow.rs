@@ -18,20 +18,14 @@ pub struct SlowWay {
 
 impl SlowWay {
     pub fn to(server: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
         let delay_ms = Arc::new(AtomicU64::new(0));
         let at_commit = Arc::new(AtomicU64::new(0));
         let (delay, break_at) = (Arc::clone(&delay_ms), Arc::clone(&at_commit));
-        thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let Ok(server) = TcpStream::connect(server) else { continue };
-                let (Ok(to_server), Ok(to_client)) = (server.try_clone(), client.try_clone()) else { continue };
-                let (there, back) = (Arc::clone(&delay), Arc::clone(&delay));
-                let (breaks, never) = (Arc::clone(&break_at), Arc::new(AtomicU64::new(0)));
-                thread::spawn(move || pass(client, to_server, &there, &breaks));
-                thread::spawn(move || pass(server, to_client, &back, &never));
-            }
+        let address = way(server, move |[client, to_server], [server, to_client]| {
+            let (there, back) = (Arc::clone(&delay), Arc::clone(&delay));
+            let (breaks, never) = (Arc::clone(&break_at), Arc::new(AtomicU64::new(0)));
+            thread::spawn(move || pass(client, to_server, &there, &breaks));
+            thread::spawn(move || pass(server, to_client, &back, &never));
         });
         Self { address, delay_ms, at_commit }
     }
@@ -65,37 +59,40 @@ fn pass(mut from: TcpStream, mut to: TcpStream, delay: &AtomicU64, at_commit: &A
     let _ = from.shutdown(Shutdown::Both);
 }
 
-/// A way to a server on which what follows the first `mark` in an answer comes `late` after what stands before it.
-pub fn late_behind(server: SocketAddr, mark: &'static str, late: Duration) -> SocketAddr {
+/// Takes connections for a server; `carry` is given where each of the two directions comes from and goes to.
+fn way(server: SocketAddr, carry: impl Fn([TcpStream; 2], [TcpStream; 2]) + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
-        for mut client in listener.incoming().flatten() {
-            let Ok(mut server) = TcpStream::connect(server) else { continue };
-            let (Ok(mut to_server), Ok(mut from_client)) = (server.try_clone(), client.try_clone()) else { continue };
-            thread::spawn(move || {
-                let _ = std::io::copy(&mut from_client, &mut to_server);
-                let _ = to_server.shutdown(Shutdown::Both);
-            });
-            thread::spawn(move || {
-                let mut bytes = [0; 65_536];
-                while let Ok(read @ 1..) = server.read(&mut bytes) {
-                    let piece = &bytes[..read];
-                    let at = piece.windows(mark.len()).position(|part| part == mark.as_bytes());
-                    let (before, behind) = piece.split_at(at.unwrap_or(read));
-                    if client.write_all(before).is_err() {
-                        break;
-                    }
-                    if at.is_some() {
-                        thread::sleep(late);
-                    }
-                    if client.write_all(behind).is_err() {
-                        break;
-                    }
-                }
-                let _ = client.shutdown(Shutdown::Both);
-            });
+        for client in listener.incoming().flatten() {
+            let Ok(server) = TcpStream::connect(server) else { continue };
+            let (Ok(to_server), Ok(to_client)) = (server.try_clone(), client.try_clone()) else { continue };
+            carry([client, to_server], [server, to_client]);
         }
     });
     address
+}
+
+/// A way to a server on which what follows the first `mark` in a piece of an answer comes `late` after what stands before it.
+pub fn late_behind(server: SocketAddr, mark: &'static str, late: Duration) -> SocketAddr {
+    way(server, move |[client, to_server], [mut server, mut to_client]| {
+        let none = AtomicU64::new(0);
+        thread::spawn(move || pass(client, to_server, &none, &none));
+        thread::spawn(move || {
+            let mut bytes = [0; 65_536];
+            while let Ok(read @ 1..) = server.read(&mut bytes) {
+                let piece = &bytes[..read];
+                let at = piece.windows(mark.len()).position(|part| part == mark.as_bytes());
+                let (before, behind) = piece.split_at(at.unwrap_or(read));
+                let sent = to_client.write_all(before);
+                if at.is_some() {
+                    thread::sleep(late);
+                }
+                if sent.and_then(|()| to_client.write_all(behind)).is_err() {
+                    break;
+                }
+            }
+            let _ = to_client.shutdown(Shutdown::Both);
+        });
+    })
 }

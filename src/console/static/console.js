@@ -115,12 +115,6 @@ const toggleRaw = () => {
   for (const part of all) part.open = open;
 };
 
-// Scripts may be here before the end of a page is.
-const whole = () =>
-  new Promise((done) => {
-    if (document.readyState !== "loading") done();
-    else document.addEventListener("DOMContentLoaded", done, { once: true });
-  });
 // The page is painted first: nothing it shows waits for what it can do by itself.
 const painted = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
 const library = (name) =>
@@ -133,7 +127,6 @@ const [{ live }, { keys }] = await Promise.all([
   import("./live.js"),
   import("./keys.js"),
   library("./idiomorph.min.js"),
-  whole(),
 ]);
 setTimeout(() => document.querySelector(".notice:not(.bad)")?.remove(), 20000);
 enhance();
