@@ -59,6 +59,13 @@ fn the_same_seed_tells_the_same_story() {
     }
 }
 
+/// Its order had failed when the operators looked; then somebody retried it, and its review waited for nobody.
+#[test]
+fn a_late_retry_of_a_failed_order_finds_operators_at_work() {
+    let plan = "calm,clock_jumps=2,commit_ms=300,duplicates=200,faults=670,hangs=250,lost_commits=50,orders=4,refusals=1,signals=8";
+    sim::run(39_258, &plan.parse().unwrap(), None).unwrap();
+}
+
 /// Each bug that is planted is found, and made small. One that is not found says that a check has gone blind.
 #[test]
 fn every_planted_bug_is_found() {

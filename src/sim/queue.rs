@@ -96,6 +96,11 @@ impl Queue {
         self.heap.push(Reverse(Entry { at, turn: self.turn, event }));
     }
 
+    /// Whether people are still going to do something.
+    pub fn holds_people(&self) -> bool {
+        self.heap.iter().any(|Reverse(entry)| matches!(entry.event, Event::Start(_) | Event::Command(..)))
+    }
+
     pub fn pop(&mut self) -> Option<(u64, Event)> {
         self.heap.pop().map(|Reverse(entry)| (entry.at, entry.event))
     }

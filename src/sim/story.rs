@@ -188,10 +188,10 @@ impl Host<'_> {
         Ok(())
     }
 
-    /// Operators approve, resume and retry what waits for them, until every order has ended.
+    /// Operators approve, resume and retry what waits for them, until every order has ended and nobody can open one again.
     fn operators(&mut self) -> Result<(), String> {
         self.calm = true;
-        let mut open = self.down;
+        let mut open = self.down || self.queue.holds_people();
         for life in 0..self.orders.len() {
             let ended = self.store.row(&self.orders[life].id).is_some_and(|row| row.terminal);
             open |= !ended;
