@@ -7,6 +7,8 @@
 //! Cuts: `ORDAIN_TEST_CUTS` (90). Seed: `ORDAIN_TEST_SEED` (1).
 
 mod cut;
+#[path = "../store_contract/maker.rs"]
+mod maker;
 mod orders;
 mod paused;
 #[path = "../support/mod.rs"]

@@ -1,45 +1,27 @@
 //! Orders that go on batch by batch, made by the real kernel and the real workflows; and what a store must know of them.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use ordain::kernel::{Commit, Cx, Family, IdSource, Input, Policies, Registry, Stepped};
-use ordain::model::{Key, OrderId, RunId, Timestamp};
+use ordain::kernel::{Commit, Family, Input, Stepped};
+use ordain::model::Key;
 use ordain::store::Unit;
-use ordain::workflows;
 use serde_json::{Value, json};
 
+use super::maker::{self, Maker};
 use super::support::faults::Dice;
 
 /// The number of the last fact of each instance.
 pub type Known = BTreeMap<Key, u64>;
 
-struct Ids(Cell<i64>);
-
-impl IdSource for Ids {
-    fn key(&self) -> Key {
-        self.0.set(self.0.get() + 1);
-        Key(self.0.get() - 1)
-    }
-
-    fn run_id(&self) -> RunId {
-        RunId(uuid::Uuid::from_u128(self.0.get() as u128))
-    }
-}
-
 pub struct Orders {
-    ids: Ids,
-    registry: Registry,
-    policies: Policies,
-    now: i64,
+    maker: Maker,
     open: Vec<Family>,
     pub known: Known,
 }
 
 impl Orders {
     pub fn new(next: Key) -> Self {
-        let (registry, policies) = (workflows::registry(), Policies::default());
-        Self { ids: Ids(Cell::new(next.0)), registry, policies, now: 1_000_000, open: Vec::new(), known: Known::new() }
+        Self { maker: Maker::new(next), open: Vec::new(), known: Known::new() }
     }
 
     /// What one commit carries: new orders, and steps of others.
@@ -59,25 +41,18 @@ impl Orders {
     }
 
     fn start(&mut self) -> Unit {
-        let name = format!("o-{}", self.ids.0.get());
+        let name = format!("o-{}", self.maker.next_key().0);
         let input = json!({
             "order_id": name, "payment_id": format!("pay-{name}"), "amount": "49.90", "currency": "USD",
             "address": "1 Main".repeat(50), "review": {"mode": "auto", "auto_ms": 0}, "fingerprint": "f",
         });
-        let id = OrderId::parse(&name).unwrap().workflow();
-        self.now += 1_000;
-        let (family, commit) = Family::start("order", id, &input, &self.cx()).unwrap();
+        let (family, commit) = Family::start("order", maker::id(&name), &input, &self.maker.cx()).unwrap();
         self.open.push(family);
         self.unit(commit)
     }
 
-    fn cx(&self) -> Cx<'_> {
-        Cx { now: Timestamp(self.now), policies: &self.policies, registry: &self.registry, ids: &self.ids }
-    }
-
     /// What is waited for arrives; `None` where that changes nothing yet.
     fn advance(&mut self, family: &mut Family) -> Option<Unit> {
-        self.now += 1_000;
         let (to, input) = match family.outstanding().into_iter().next() {
             Some(call) => {
                 let done =
@@ -86,7 +61,9 @@ impl Orders {
             }
             None => (family.root().machine.core().id.clone(), Input::Tick),
         };
-        let Stepped::Changed { next, commit } = family.step(&to, &input, &self.cx()).unwrap() else { return None };
+        let Stepped::Changed { next, commit } = family.step(&to, &input, &self.maker.cx()).unwrap() else {
+            return None;
+        };
         *family = next;
         Some(self.unit(commit))
     }
@@ -95,6 +72,6 @@ impl Orders {
         for transition in &commit.transitions {
             self.known.insert(transition.key, transition.seq);
         }
-        Unit { transitions: commit.transitions, ..Unit::default() }
+        maker::unit(commit)
     }
 }

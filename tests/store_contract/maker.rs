@@ -23,7 +23,6 @@ impl IdSource for Ids {
     }
 }
 
-/// Makes commits as the engine does: with the real kernel and the real workflows.
 pub struct Maker {
     ids: Ids,
     pub registry: Registry,
@@ -35,6 +34,11 @@ impl Maker {
     pub fn new(next: Key) -> Self {
         let (registry, policies) = (workflows::registry(), Policies::default());
         Self { ids: Ids(Cell::new(next.0)), registry, policies, now: Cell::new(1_000_000) }
+    }
+
+    /// The key the next instance gets.
+    pub fn next_key(&self) -> Key {
+        Key(self.ids.0.get())
     }
 
     pub fn cx(&self) -> Cx<'_> {
