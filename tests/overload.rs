@@ -1,5 +1,5 @@
 //! More than there is room for: it is refused with a reason and a time, nothing that was accepted suffers, and nothing that
-//! was refused leaves a trace. How much faster or slower it gets is measured by `ordain load --impatient`, not here.
+//! was refused leaves a trace. How much faster or slower it gets is measured by `cargo bench --bench overload`, not here.
 
 mod support;
 
@@ -171,6 +171,47 @@ fn a_thousand_slow_connections_disturb_nobody_and_are_let_go() {
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
     }
     assert_eq!(server.get("/orders/slow/status").status, 404);
+}
+
+#[test]
+fn who_fetches_nothing_of_its_answers_takes_little_and_is_let_go() {
+    let server = Server::start(&["--request-timeout-seconds", "1"], Vec::new());
+    let address = server.line().address();
+    let of = |what: &str| format!("/proc/{}/{what}", server.pid());
+    let Ok(before) = resident_kib(&of("status")) else { return eprintln!("not run: this system does not tell") };
+    let sockets = || {
+        let files =
+            std::fs::read_dir(of("fd")).unwrap().filter_map(|file| std::fs::read_link(file.unwrap().path()).ok());
+        files.filter(|file| file.to_string_lossy().starts_with("socket:")).count()
+    };
+    let (idle, file) = (sockets(), "/docs/swagger-ui-bundle.js");
+    let length = server.get(file).body.len();
+    assert!(length > 1_000_000, "{length} bytes are no long answer");
+    // More than the system buffers for a connection.
+    let asked = format!("GET {file} HTTP/1.1\r\nHost: {address}\r\n\r\n").repeat(8);
+    let all: Vec<TcpStream> = (0..40)
+        .map(|_| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream.write_all(asked.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    thread::sleep(Duration::from_secs(1));
+    let grown = resident_kib(&of("status")).unwrap().saturating_sub(before);
+    assert!(grown < 20_000, "{grown} KiB for {} connections", all.len());
+    assert_eq!(server.get("/healthz").status, 200);
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    while sockets() > idle {
+        assert!(std::time::Instant::now() < until, "{} sockets are still open, {idle} were", sockets());
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn resident_kib(status: &str) -> std::io::Result<usize> {
+    let status = std::fs::read_to_string(status)?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    number.ok_or_else(|| std::io::ErrorKind::InvalidData.into())
 }
 
 #[test]

@@ -38,6 +38,10 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    fn start_with(more: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         for (from, to) in [("a.pem", "cert.pem"), ("a.key", "key.pem")] {
@@ -46,7 +50,7 @@ impl Server {
         let log = std::fs::File::create(folder.path().join("server.log")).unwrap();
         let bind = address.to_string();
         let args = ["serve", "--bind", &bind, "--tls-cert", "cert.pem", "--tls-key", "key.pem", "--log-level", "debug"];
-        let mut command = ordain(folder.path(), &args);
+        let mut command = ordain(folder.path(), &[&args, more].concat());
         command.env("ORDAIN_ADMIN_KEY", ADMIN).stdin(Stdio::null()).stderr(log);
         let server = Self { child: command.spawn().unwrap(), folder, address };
         server
@@ -72,11 +76,17 @@ impl Server {
 
     /// A new connection, by whoever believes the tests' authority.
     fn connect(&self) -> io::Result<Line> {
+        self.connect_for(&[])
+    }
+
+    /// A new connection of a client that speaks these protocols, the best one first.
+    fn connect_for(&self, protocols: &[&str]) -> io::Result<Line> {
         let mut roots = RootCertStore::empty();
         roots.add(certificate("ca.pem")).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let config = config.with_root_certificates(roots).with_no_client_auth();
+        let mut config = config.with_root_certificates(roots).with_no_client_auth();
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
         let client = ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
         let socket = TcpStream::connect(self.address)?;
         socket.set_read_timeout(Some(Duration::from_secs(10)))?;
@@ -152,6 +162,28 @@ fn a_new_certificate_is_taken_while_connections_go_on() {
     Command::new("kill").args(["-HUP", &server.child.id().to_string()]).status().unwrap();
     server.within_seconds("the file is refused", || server.log().matches("the old one stays").count() >= 2);
     assert!(server.shows("b.pem"));
+}
+
+#[test]
+fn one_connection_is_one_request_at_a_time() {
+    let server = Server::start();
+    let mut line = server.connect_for(&["h2", "http/1.1"]).unwrap();
+    assert!(line.get("/healthz").unwrap().contains("200 OK"));
+    assert_eq!(line.0.conn.alpn_protocol(), Some(&b"http/1.1"[..]));
+    // HTTP/2 would have no bound on the requests that are open on a connection.
+    let refused = server.connect_for(&["h2"]).unwrap().get("/healthz").unwrap_err();
+    assert!(refused.to_string().contains("NoApplicationProtocol"), "{refused}");
+}
+
+#[test]
+fn who_is_silent_in_the_handshake_keeps_nobody_out() {
+    let server = Server::start_with(&["--workers", "1"]);
+    let silent: Vec<TcpStream> = (0..300).map(|_| TcpStream::connect(server.address).unwrap()).collect();
+    assert!(server.get("/healthz").unwrap().contains("200 OK"));
+    // Not because the first of them had used up their time.
+    silent[0].set_nonblocking(true).unwrap();
+    let still_open = (&silent[0]).read(&mut [0]).unwrap_err();
+    assert_eq!(still_open.kind(), io::ErrorKind::WouldBlock);
 }
 
 #[test]

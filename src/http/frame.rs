@@ -17,6 +17,7 @@ use super::Site;
 use super::access::{Asker, Audited, Refusal, Rule, Visit, rule};
 use super::origin::is_cross_origin;
 use super::problem::Problem;
+use super::sliced::sliced;
 use super::trace;
 use crate::console::sign_in;
 
@@ -219,7 +220,7 @@ fn finished(response: ServiceResponse) -> ServiceResponse {
         let answer = problem.response(Some(response.request().uri().path()));
         return response.into_response(answer);
     }
-    let mut response = response;
+    let mut response = response.map_body(|_, body| sliced(body));
     harden(response.response_mut());
     response
 }

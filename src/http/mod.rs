@@ -29,6 +29,7 @@ mod seat;
 pub(crate) mod seek;
 mod server;
 pub(crate) mod site;
+mod sliced;
 mod system;
 pub(crate) mod tasks;
 mod tls;

@@ -1,8 +1,10 @@
 //! The OpenAPI document, made from the handlers, and Swagger UI over it, from files in the binary.
 
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use actix_web::http::header;
+use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
@@ -212,7 +214,12 @@ pub async fn docs_file(req: HttpRequest) -> Outcome {
             if file.gzpipped {
                 response.insert_header((header::CONTENT_ENCODING, "gzip"));
             }
-            Ok(response.content_type(file.content_type).body(file.bytes.into_owned()))
+            // None but the one that is filled in is copied.
+            let content = match file.bytes {
+                Cow::Borrowed(content) => Bytes::from_static(content),
+                Cow::Owned(content) => Bytes::from(content),
+            };
+            Ok(response.content_type(file.content_type).body(content))
         }
         Ok(None) => Err(super::routes::not_found_problem()),
         Err(_) => Err(Problem::internal()),

@@ -107,7 +107,9 @@ impl Certificate {
     pub fn config(self: &Arc<Self>) -> Result<ServerConfig, TlsError> {
         let builder = ServerConfig::builder_with_provider(Arc::new(self.provider.clone()));
         let builder = builder.with_safe_default_protocol_versions()?.with_no_client_auth();
-        Ok(builder.with_cert_resolver(Arc::clone(self) as Arc<dyn ResolvesServerCert>))
+        let mut config = builder.with_cert_resolver(Arc::clone(self) as Arc<dyn ResolvesServerCert>);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(config)
     }
 
     fn reload(&self) -> Result<(), TlsError> {
