@@ -1,6 +1,6 @@
 //! What decodes input from outside, as fuzzers call it: one function a target, which panics where a promise is broken.
 //!
-//! `fuzz/` calls them under libFuzzer, `tests/fuzz_properties.rs` in the ordinary test command, on arbitrary bytes and on
+//! `fuzz/` calls them under libFuzzer, `tests/machines/fuzz_properties.rs` in the ordinary test command, on arbitrary bytes and on
 //! valid inputs with a few changes. Nothing else may use them.
 #![doc(hidden)]
 

@@ -7,7 +7,7 @@
 //! Cuts: `ORDAIN_TEST_CUTS` (90). Seed: `ORDAIN_TEST_SEED` (1).
 
 mod cut;
-#[path = "../store_contract/maker.rs"]
+#[path = "../store/maker.rs"]
 mod maker;
 mod orders;
 mod paused;

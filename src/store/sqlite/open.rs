@@ -162,6 +162,8 @@ impl Drop for Owned {
     fn drop(&mut self) {
         // Otherwise the next start says that this one crashed, which costs nothing.
         let _ended = self.0.set_len(0);
+        // Closing alone would leave it to a child that another thread has just forked, until that runs its program.
+        let _free = self.0.unlock();
     }
 }
 
@@ -267,5 +269,17 @@ mod tests {
         let found = diesel::sql_query(asked).get_result::<Durable>(&mut writer).unwrap();
         // 2: FULL.
         assert_eq!((found.journal_mode.as_str(), found.synchronous), ("wal", 2));
+    }
+
+    #[test]
+    fn who_ends_in_order_leaves_the_database_free_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ordain.db");
+        let (owned, _) = own(&path, "ordain.db").unwrap();
+        // As a forked child has it until it runs its program.
+        let forked = owned.0.try_clone().unwrap();
+        drop(owned);
+        assert!(own(&path, "ordain.db").is_ok());
+        drop(forked);
     }
 }

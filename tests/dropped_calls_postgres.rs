@@ -1,4 +1,0 @@
-//! The suite of `dropped_calls.rs` on a real PostgreSQL.
-
-#[path = "dropped_calls.rs"]
-mod suite;

@@ -1,4 +1,0 @@
-//! The suite of `keys.rs` on a real PostgreSQL.
-
-#[path = "keys.rs"]
-mod suite;
