@@ -137,8 +137,9 @@ impl<W: Workflow> Instance<W> {
         }
         for wish in self.state.wishes() {
             match wish {
-                Wish::Activity { name, queue, key, .. } => {
+                Wish::Activity { name, queue, .. } => {
                     if !self.core.is_held() && !self.core.activities.contains_key(name) {
+                        let key = self.state.idempotency_key(name);
                         let fact = self.schedule(Name::Borrowed(name), Name::Borrowed(queue), key, cx);
                         self.emit_kernel(&fact, step, cx)?;
                         self.call(name, step);

@@ -59,7 +59,7 @@ impl View<'_> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wish {
     /// An activity on a task queue.
-    Activity { name: &'static str, queue: &'static str, key: String, persistence: Persistence },
+    Activity { name: &'static str, queue: &'static str, persistence: Persistence },
     /// A durable timer.
     Timer { name: &'static str, due: Timestamp },
     /// A child workflow; its start input comes from [`Workflow::child_input`].
@@ -153,6 +153,9 @@ pub trait Workflow: Clone + Debug + PartialEq + Serialize + DeserializeOwned + S
 
     /// What must be under way now.
     fn wishes(&self) -> Vec<Wish>;
+
+    /// The idempotency key of an activity it wishes for: one for all attempts of a step, and another for each step.
+    fn idempotency_key(&self, activity: &str) -> String;
 
     /// The input of one of its activities.
     fn activity_input(&self, activity: &str) -> Value;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::store::{Row, Store};
 use super::world::Account;
-use crate::kernel::{Commit, Family, Machine, Registry};
+use crate::kernel::{Commit, Family, Machine, Phase, Registry};
 use crate::model::{PaymentStatus, WorkflowId};
 
 /// A commit that is stored, and the family it led to.
@@ -37,11 +37,13 @@ pub fn step(store: &Store, next: &Family, commit: &Commit) -> Result<(), String>
 /// A sentence that names what does not hold.
 pub fn wakes(family: &Family, in_flight: impl Fn(&WorkflowId, &str, u32) -> bool) -> Result<(), String> {
     let mut alive = family.root().machine.is_terminal() || family.next_timer().is_some();
-    for call in family.outstanding() {
-        if !in_flight(&call.workflow_id, &call.activity, call.attempt) {
-            return Err(format!("{}: nobody makes {} {}", call.workflow_id, call.activity, call.attempt));
+    for core in family.members().iter().map(|member| member.machine.core()).filter(|core| core.stuck.is_none()) {
+        for (activity, run) in core.activities.iter().filter(|(_, run)| run.phase == Phase::Running) {
+            if !in_flight(&core.id, activity, run.attempt) {
+                return Err(format!("{}: nobody makes {activity} {}", core.id, run.attempt));
+            }
+            alive = true;
         }
-        alive = true;
     }
     let signals = || family.members().iter().any(|m| m.machine.waiting_for().iter().any(|w| w.kind == "signal"));
     if alive || signals() { Ok(()) } else { Err(format!("{}: nothing will wake it", family.root().machine.core().id)) }
@@ -80,8 +82,8 @@ pub struct Folded {
     machine: Box<dyn Machine>,
 }
 
-/// The state of each of the family is the fold of its facts, and its snapshot reads back as itself. `known` is what earlier
-/// calls have folded and found right; their facts must not have changed since.
+/// The state of each of the family is the fold of its facts. `known` is what earlier calls have folded and found right;
+/// their facts must not have changed since.
 ///
 /// # Errors
 /// A sentence that names what does not hold.
@@ -105,9 +107,19 @@ pub fn fold(
             return Err(format!("{id}: the fold of its facts\n  {state}\ndiffers from its state\n  {}", row.snapshot));
         }
         known.insert(id.clone(), folded);
+    }
+    Ok(())
+}
+
+/// The snapshot of each of the family reads back as itself.
+///
+/// # Errors
+/// A sentence that names what does not hold.
+pub fn read_back(store: &Store, registry: &Registry, root: &WorkflowId) -> Result<(), String> {
+    for (_, row) in store.family_rows(root) {
         let again = registry.restore(row.kind, &row.snapshot).and_then(|m| Ok(m.snapshot()?));
-        if again.map_err(|e| format!("{id}: {e}"))? != row.snapshot {
-            return Err(format!("{id}: its snapshot does not read back as itself: {}", row.snapshot));
+        if again.map_err(|e| format!("{}: {e}", row.id))? != row.snapshot {
+            return Err(format!("{}: its snapshot does not read back as itself: {}", row.id, row.snapshot));
         }
     }
     Ok(())

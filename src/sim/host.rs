@@ -8,7 +8,7 @@ use super::journal::{Journal, Unit};
 use super::people::Command;
 use super::plan::Plan;
 use super::planted::Bug;
-use super::queue::{Event, Life, Queue};
+use super::queue::{Event, Life, Queue, Request};
 use super::rng::Rng;
 use super::store::Store;
 use super::world::World;
@@ -85,7 +85,7 @@ pub(super) enum Origin {
     Start,
     Person(Command),
     Tick,
-    Reply(Answer),
+    Reply(Box<Answer>),
 }
 
 /// The end of an attempt.
@@ -328,13 +328,13 @@ impl<'a> Host<'a> {
         self.orders[life].in_flight.push((to.clone(), activity.clone(), attempt));
         let epoch = self.epoch;
         if let Some((after, failure)) = fate.failure {
-            let answer = Answer { to, activity, attempt, result: Err(failure) };
+            let answer = Box::new(Answer { to, activity, attempt, result: Err(failure) });
             self.queue.push(self.now + after, Event::Reply { life, epoch, answer });
         }
         if let Some(after) = fate.effect {
             let answers = fate.answer.into_iter().chain(fate.again).map(|ms| self.now + ms).collect();
-            let call = Box::new(call);
-            self.queue.push(self.now + after, Event::Effect { life, epoch, call, refuse: fate.refuse, answers });
+            let request = Box::new(Request { call, refuse: fate.refuse, answers });
+            self.queue.push(self.now + after, Event::Effect { life, epoch, request });
         }
     }
 

@@ -10,6 +10,7 @@ use super::host::{Fed, Host, Origin};
 use super::people::Command;
 use super::planted::Bug;
 use super::queue::{Event, Life};
+use super::store::ADDRESS_UPDATED;
 use crate::kernel::{Commit, Family, mix};
 use crate::model::{Address, Timestamp};
 
@@ -92,14 +93,14 @@ impl Host<'_> {
         for (unit, stored) in batch.into_iter().zip(stored) {
             let life = unit.life;
             self.orders[life].pending = false;
-            match (stored, unit.origin.clone()) {
-                (true, _) => self.granted(unit)?,
-                (false, Some(Origin::Start)) if !fails => {
+            match unit.origin {
+                _ if stored => self.granted(unit)?,
+                Some(Origin::Start) if !fails => {
                     // It exists: the start is a repetition.
                     let again = Command::StartAgain(self.orders[life].start.fingerprint.clone());
                     self.hand(life, Origin::Person(again))?;
                 }
-                (false, origin) => {
+                origin => {
                     self.orders[life].disturbed = true;
                     if let Some(origin) = origin {
                         self.told(life, origin, Fed::Lost)?;
@@ -136,11 +137,12 @@ impl Host<'_> {
         checks::step(&self.store, &unit.next, &unit.commit)?;
         checks::money(&unit.next, &self.world.account(id.as_str()))?;
         self.check_deadline(unit)?;
-        if unit.commit.transitions.iter().any(|t| t.facts_json.contains("AddressUpdated")) {
+        if unit.commit.transitions.iter().any(|t| ADDRESS_UPDATED.find(t.facts_json.as_bytes()).is_some()) {
             self.address_updated(unit.life)?;
         }
         if self.plan.fold_every_step {
             self.check_history(unit.life)?;
+            checks::read_back(&self.store, &self.registry, &id)?;
         }
         Ok(true)
     }

@@ -25,14 +25,12 @@ pub(super) enum Event {
     Effect {
         life: Life,
         epoch: u64,
-        call: Box<ActivityCall>,
-        refuse: Option<Failure>,
-        answers: Vec<u64>,
+        request: Box<Request>,
     },
     Reply {
         life: Life,
         epoch: u64,
-        answer: Answer,
+        answer: Box<Answer>,
     },
     /// The commit that is under way comes to its end.
     Committed {
@@ -50,19 +48,29 @@ pub(super) enum Event {
     Rounds,
 }
 
+#[derive(Debug)]
+pub(super) struct Request {
+    pub call: ActivityCall,
+    /// What the outside world has against it.
+    pub refuse: Option<Failure>,
+    /// When its answers arrive.
+    pub answers: Vec<u64>,
+}
+
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Start(life) => write!(f, "o-{} is placed", life + 1),
             Self::Command(life, command) => write!(f, "o-{} is sent {command:?}", life + 1),
             Self::Tick { life, .. } => write!(f, "o-{}: its alarm rings", life + 1),
-            Self::Effect { call, refuse, .. } => {
+            Self::Effect { request, .. } => {
+                let Request { call, refuse, .. } = request.as_ref();
                 let does = if refuse.is_some() { "turns down" } else { "is asked for" };
                 let (id, activity, key) = (&call.workflow_id, &call.activity, &call.idempotency_key);
                 write!(f, "the world {does} {activity} of {id}, attempt {}, key {key}", call.attempt)
             }
             Self::Reply { answer, .. } => {
-                let Answer { to, activity, attempt, result } = answer;
+                let Answer { to, activity, attempt, result } = answer.as_ref();
                 match result {
                     Ok(_) => write!(f, "{to}: {activity} {attempt} is done"),
                     Err(failure) => write!(f, "{to}: {activity} {attempt} failed: {}", failure.kind.as_str()),

@@ -1,9 +1,10 @@
 //! What happens in a story, event by event.
 
+use super::checks;
 use super::host::{Answer, Fed, Host, Origin};
 use super::people::Command;
 use super::planted::Bug;
-use super::queue::{Event, Life};
+use super::queue::{Event, Life, Request};
 use super::world::Reply;
 use crate::workflows::order::activity;
 use crate::workflows::shipping;
@@ -51,7 +52,7 @@ impl Host<'_> {
                     self.hand(life, Origin::Tick)?;
                 }
             }
-            Event::Effect { .. } => self.effect(event)?,
+            Event::Effect { life, epoch, request } => self.effect(life, epoch, *request)?,
             Event::Reply { life, epoch, answer } => self.reply(life, epoch, answer)?,
             // A process that woke up late still holds its commit.
             Event::Committed { epoch } if self.down => self.ask_again(Event::Committed { epoch }),
@@ -128,8 +129,8 @@ impl Host<'_> {
         }
     }
 
-    fn effect(&mut self, event: Event) -> Result<(), String> {
-        let Event::Effect { life, epoch, call, refuse, answers } = event else { return Ok(()) };
+    fn effect(&mut self, life: Life, epoch: u64, request: Request) -> Result<(), String> {
+        let Request { call, refuse, answers } = request;
         let id = &call.workflow_id;
         if !self.store.has_intent(&call) {
             return Err(format!("{id}: {} is called, and its intent is not on disk", call.activity));
@@ -148,13 +149,13 @@ impl Host<'_> {
         }
         for at in answers {
             let (to, activity, attempt) = (call.workflow_id.clone(), call.activity.clone(), call.attempt);
-            let answer = Answer { to, activity, attempt, result: reply.result.clone() };
+            let answer = Box::new(Answer { to, activity, attempt, result: reply.result.clone() });
             self.queue.push(at, Event::Reply { life, epoch, answer });
         }
         Ok(())
     }
 
-    fn reply(&mut self, life: Life, epoch: u64, mut answer: Answer) -> Result<(), String> {
+    fn reply(&mut self, life: Life, epoch: u64, mut answer: Box<Answer>) -> Result<(), String> {
         if epoch != self.epoch || self.down {
             return Ok(());
         }
@@ -219,6 +220,7 @@ impl Host<'_> {
             self.check_told(life)?;
             self.check_history(life)?;
             let order = &self.orders[life];
+            checks::read_back(&self.store, &self.registry, &order.id)?;
             let row = self.store.row(&order.id).ok_or_else(|| format!("{} was lost", order.id))?;
             if !row.terminal {
                 return Err(format!("{} has not ended: it is {}", order.id, row.state));

@@ -63,6 +63,10 @@ impl Workflow for Bomb {
         if self.done { Vec::new() } else { vec![Wish::Signal { name: "go" }] }
     }
 
+    fn idempotency_key(&self, _: &str) -> String {
+        String::new()
+    }
+
     fn activity_input(&self, _: &str) -> Value {
         Value::Null
     }

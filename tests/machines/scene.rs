@@ -104,6 +104,7 @@ impl Scene {
 
     pub fn check_fold(&self) {
         checks::fold(&self.store, &self.registry, &self.id, &mut HashMap::new()).unwrap();
+        checks::read_back(&self.store, &self.registry, &self.id).unwrap();
     }
 
     /// A step of the kernel, not stored and not adopted.

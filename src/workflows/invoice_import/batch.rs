@@ -106,14 +106,13 @@ impl Workflow for InvoiceBatch {
     }
 
     fn wishes(&self) -> Vec<Wish> {
-        let fetch = |id: &String| Wish::Activity {
-            name: FETCH,
-            queue: QUEUE,
-            key: format!("{}/{FETCH}/{id}", self.start.task_id),
-            persistence: Persistence::Policy,
-        };
+        let fetch = Wish::Activity { name: FETCH, queue: QUEUE, persistence: Persistence::Policy };
         let running = self.stage == Stage::Running;
-        self.id().filter(|_| running).map(fetch).into_iter().collect()
+        self.id().filter(|_| running).map(|_| fetch).into_iter().collect()
+    }
+
+    fn idempotency_key(&self, activity: &str) -> String {
+        format!("{}/{activity}/{}", self.start.task_id, self.id().map_or("", String::as_str))
     }
 
     fn activity_input(&self, _activity: &str) -> Value {

@@ -202,12 +202,16 @@ impl Workflow for InvoiceImport {
         }
         let child = |number: &u32| Wish::Child { kind: BATCH, id: self.batch_id(*number) };
         let mut wishes: Vec<Wish> = self.open.iter().map(child).collect();
-        if let Some(PageAt { month, page }) = self.at.filter(|_| self.open.len() < OPEN_ENOUGH) {
-            let walk = if self.counting { "count" } else { "import" };
-            let key = format!("{}/{LIST}/{walk}/{month}/{page}", self.start.task_id);
-            wishes.push(Wish::Activity { name: LIST, queue: QUEUE, key, persistence: Persistence::Policy });
+        if self.at.is_some() && self.open.len() < OPEN_ENOUGH {
+            wishes.push(Wish::Activity { name: LIST, queue: QUEUE, persistence: Persistence::Policy });
         }
         wishes
+    }
+
+    fn idempotency_key(&self, activity: &str) -> String {
+        let walk = if self.counting { "count" } else { "import" };
+        let page = self.at.map(|PageAt { month, page }| format!("{month}/{page}")).unwrap_or_default();
+        format!("{}/{activity}/{walk}/{page}", self.start.task_id)
     }
 
     fn activity_input(&self, _activity: &str) -> Value {

@@ -175,11 +175,14 @@ impl Workflow for Job {
     fn wishes(&self) -> Vec<Wish> {
         match self.stage {
             Stage::Running => {
-                let key = format!("{}/{SUM}", self.start.job_id);
-                vec![Wish::Activity { name: SUM, queue: QUEUE, key, persistence: Persistence::Policy }]
+                vec![Wish::Activity { name: SUM, queue: QUEUE, persistence: Persistence::Policy }]
             }
             Stage::Completed | Stage::Failed | Stage::Cancelled => Vec::new(),
         }
+    }
+
+    fn idempotency_key(&self, activity: &str) -> String {
+        format!("{}/{activity}", self.start.job_id)
     }
 
     fn activity_input(&self, _activity: &str) -> Value {

@@ -122,7 +122,7 @@ impl Workflow for Order {
     }
 
     fn wishes(&self) -> Vec<Wish> {
-        let run = |name, persistence| Wish::Activity { name, queue: QUEUE, key: self.key(name), persistence };
+        let run = |name, persistence| Wish::Activity { name, queue: QUEUE, persistence };
         let child = |shipping: &Shipping| {
             shipping.is_open().then(|| Wish::Child { kind: shipping::KIND, id: shipping.shipment_id.clone() })
         };
@@ -153,6 +153,10 @@ impl Workflow for Order {
             }
             Stage::Completed | Stage::Cancelled | Stage::Failed | Stage::TimedOut => Vec::new(),
         }
+    }
+
+    fn idempotency_key(&self, activity: &str) -> String {
+        format!("{}/{activity}/{}", self.start.order_id, self.payment.charge)
     }
 
     fn activity_input(&self, name: &str) -> Value {

@@ -164,10 +164,6 @@ impl Order {
         }
     }
 
-    pub(super) fn key(&self, activity: &str) -> String {
-        format!("{}/{activity}/{}", self.start.order_id, self.payment.charge)
-    }
-
     /// It is known now whether the money was taken.
     pub(super) fn payment_known(&mut self, status: PaymentStatus) {
         self.payment.status = status;

@@ -171,10 +171,7 @@ impl Workflow for Shipment {
     }
 
     fn wishes(&self) -> Vec<Wish> {
-        let activity = |name, persistence| {
-            let key = format!("{}/shipping/{}/{name}", self.start.order_id, self.start.round);
-            vec![Wish::Activity { name, queue: QUEUE, key, persistence }]
-        };
+        let activity = |name, persistence| vec![Wish::Activity { name, queue: QUEUE, persistence }];
         match self.stage {
             Stage::Preparing => activity(PREPARE, Persistence::Policy),
             Stage::Ready => vec![Wish::Signal { name: signal::GO }],
@@ -182,6 +179,10 @@ impl Workflow for Shipment {
             Stage::Dispatching => activity(DISPATCH, Persistence::Policy),
             Stage::Dispatched | Stage::Failed | Stage::Cancelled => Vec::new(),
         }
+    }
+
+    fn idempotency_key(&self, activity: &str) -> String {
+        format!("{}/shipping/{}/{activity}", self.start.order_id, self.start.round)
     }
 
     fn activity_input(&self, _activity: &str) -> Value {

@@ -81,11 +81,14 @@ impl<T: TaskType> Workflow for Task<T> {
         }
         match self.next() {
             Next::Call { activity, .. } => {
-                let key = format!("{}/{activity}/{}", self.start.task_id, self.done + 1);
-                vec![Wish::Activity { name: activity, queue: T::QUEUE, key, persistence: Persistence::Policy }]
+                vec![Wish::Activity { name: activity, queue: T::QUEUE, persistence: Persistence::Policy }]
             }
             Next::Done(_) | Next::Failed(_) => Vec::new(),
         }
+    }
+
+    fn idempotency_key(&self, activity: &str) -> String {
+        format!("{}/{activity}/{}", self.start.task_id, self.done + 1)
     }
 
     fn activity_input(&self, _activity: &str) -> Value {
