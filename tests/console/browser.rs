@@ -184,6 +184,7 @@ fn keys_lead_everywhere() {
     browser.wait("document.activeElement.id === 'q'");
     browser.write("#q", "o-2\u{e007}");
     browser.wait("location.search === '?q=o-2' && document.querySelectorAll('.orders tbody tr').length === 1");
+    browser.wait(LIVE);
     browser.press("j\u{e007}");
     browser.wait("document.querySelector('h1').textContent === 'o-2'");
     browser.wait(LIVE);

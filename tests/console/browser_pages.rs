@@ -66,6 +66,7 @@ fn a_task_is_watched_and_cancelled_and_a_queue_paused_and_resumed() {
     browser.wait("document.querySelector('details.raw').open");
     browser.press("gt");
     browser.wait("location.pathname === '/console/work' && document.querySelectorAll('tr[data-seq]').length === 2");
+    browser.wait(LIVE);
     browser.press("gq");
     browser.wait("location.pathname === '/console/queues'");
 }
