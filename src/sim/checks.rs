@@ -37,6 +37,7 @@ pub fn step(store: &Store, next: &Family, commit: &Commit) -> Result<(), String>
 /// A sentence that names what does not hold.
 pub fn wakes(family: &Family, in_flight: impl Fn(&WorkflowId, &str, u32) -> bool) -> Result<(), String> {
     let mut alive = family.root().machine.is_terminal() || family.next_timer().is_some();
+    // By the state itself: `outstanding` is what a recovery goes by, and on trial here.
     for core in family.members().iter().map(|member| member.machine.core()).filter(|core| core.stuck.is_none()) {
         for (activity, run) in core.activities.iter().filter(|(_, run)| run.phase == Phase::Running) {
             if !in_flight(&core.id, activity, run.attempt) {

@@ -1,25 +1,11 @@
 //! The command line: help, exit codes, what the commands print.
 
 use std::path::Path;
-use std::process::{Command, Output};
 
 use serde_json::Value;
 
+use super::support::command::{err, ordain, out};
 use super::support::server::Server;
-
-fn ordain(folder: &Path, env: &[(&str, &str)], args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ordain"));
-    command.env_clear().current_dir(folder).args(args).envs(env.iter().copied());
-    command.output().unwrap()
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
 
 const COMMANDS: [&str; 30] = [
     "key",

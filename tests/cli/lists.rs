@@ -6,20 +6,13 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
+use super::support::command::{err, out};
 use super::support::server::Server;
 
 fn command(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ordain"));
     command.env_clear().current_dir(folder).args(args);
     command
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 fn run(server: &Server, args: &[&str]) -> Output {

@@ -4,26 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::common::{LIVE, PLANTED, axe_over, manual, start, until};
 use super::support::browser::Browser;
 use super::support::client;
-use super::support::server::{Line, Server};
-
-const PLANTED: &str = "<img src=x onerror=\"document.title='planted'\">";
-
-fn start(line: &Line, order: &str, body: Value) {
-    let answer = line.post(&format!("/orders/{order}/start"), Some(&body)).unwrap();
-    assert_eq!(answer.status, 202, "{}", answer.text());
-}
-
-fn manual(line: &Line, order: &str) {
-    let body = json!({"review": "manual", "amount": "49.90", "currency": "USD", "address": "1 Main St, Springfield"});
-    start(line, order, body);
-    until(line, order, "in_review");
-}
-
-fn until(line: &Line, order: &str, state: &str) -> Value {
-    line.get(&format!("/orders/{order}/status?wait=20&until={state}")).unwrap().json()
-}
+use super::support::server::Server;
 
 /// A server whose warehouse cannot be reached: what is charged stays charged, and its shipment is tried again.
 fn server() -> Server {
@@ -40,8 +24,6 @@ fn mark(browser: &Browser) {
 fn is_marked(browser: &Browser) -> bool {
     browser.run("return window.mark === 1") == json!(true)
 }
-
-const LIVE: &str = "document.getElementById('live').dataset.live === 'on'";
 
 #[test]
 fn a_person_lists_filters_approves_and_cancels_with_a_refund() {
@@ -293,18 +275,7 @@ fn axe_finds_nothing_on_any_page_in_either_theme_and_nothing_overflows() {
         "/console/orders/retrying",
         "/console/orders/nobody",
     ];
-    for scheme in ["light", "dark"] {
-        browser.theme(scheme);
-        for (width, height) in [(1440, 900), (360, 780)] {
-            browser.size(width, height);
-            for path in pages {
-                browser.open(&format!("{}{path}", server.url()));
-                assert_eq!(browser.axe(), Vec::<String>::new(), "{path} {scheme} {width}");
-                let over = browser.run("return document.documentElement.scrollWidth - innerWidth");
-                assert!(over.as_i64() <= Some(0), "{path} is {over} px too wide at {width}");
-            }
-        }
-    }
+    axe_over(&browser, &server, &pages);
     browser.size(1440, 900);
     for (scheme, order) in [("light", "o-1"), ("dark", "held")] {
         browser.theme(scheme);

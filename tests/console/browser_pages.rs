@@ -6,12 +6,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::common::{LIVE, PLANTED, axe_over, manual, until};
 use super::support::browser::Browser;
 use super::support::server::{Line, Server};
 use super::support::slow::late_behind;
-
-const PLANTED: &str = "<img src=x onerror=\"document.title='planted'\">";
-const LIVE: &str = "document.getElementById('live').dataset.live === 'on'";
 
 fn server() -> Server {
     Server::start(&["--review-seconds", "0", "--deadline-seconds", "0"], Vec::new())
@@ -21,16 +19,6 @@ fn task(line: &Line, id: &str, parts: u32) {
     let params = json!({"text": PLANTED, "parts": parts});
     let body = json!({"task_type": "checksum_text", "task_id": id, "task_params": params});
     assert_eq!(line.post("/api/tasks/start", Some(&body)).unwrap().status, 202);
-}
-
-fn manual(line: &Line, order: &str) {
-    let body = json!({"review": "manual", "amount": "49.90", "address": "1 Main St, Springfield"});
-    assert_eq!(line.post(&format!("/orders/{order}/start"), Some(&body)).unwrap().status, 202);
-    until(line, order, "in_review");
-}
-
-fn until(line: &Line, order: &str, state: &str) -> Value {
-    line.get(&format!("/orders/{order}/status?wait=20&until={state}")).unwrap().json()
 }
 
 /// By the console's own form, in the browser.
@@ -257,18 +245,7 @@ fn axe_finds_nothing_on_the_pages_of_work_and_queues() {
         "/console/queues/checksums",
         "/?sort=deadline",
     ];
-    for scheme in ["light", "dark"] {
-        browser.theme(scheme);
-        for (width, height) in [(1440, 900), (360, 780)] {
-            browser.size(width, height);
-            for path in pages {
-                browser.open(&format!("{}{path}", server.url()));
-                assert_eq!(browser.axe(), Vec::<String>::new(), "{path} {scheme} {width}");
-                let over = browser.run("return document.documentElement.scrollWidth - innerWidth");
-                assert!(over.as_i64() <= Some(0), "{path} is {over} px too wide at {width}");
-            }
-        }
-    }
+    axe_over(&browser, &server, &pages);
     browser.open(&format!("{}/console/queues/checksums", server.url()));
     browser.run("document.querySelector('input[name=concurrency]').value = 2");
     browser.click(".limits button");

@@ -2,6 +2,7 @@
 
 mod browser;
 mod browser_pages;
+mod common;
 mod html;
 mod pages;
 #[path = "../support/mod.rs"]

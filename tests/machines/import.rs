@@ -1,26 +1,14 @@
 //! The import of invoices as a pure machine: whatever comes in whatever order, every invoice is kept once and no more is
 //! open than may be; the state stays small.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use ordain::kernel::{ActivityCall, Commit, Cx, FactRecord, Family, IdSource, Input, Policies, Registry, Stepped};
+use ordain::kernel::{ActivityCall, Commit, Cx, FactRecord, Family, Input, Policies, Registry, Stepped};
 use ordain::model::{Failure, FailureKind, Key, RunId, Timestamp, WorkflowId};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-#[derive(Default)]
-struct Ids(Cell<u64>);
-
-impl IdSource for Ids {
-    fn key(&self) -> Key {
-        self.0.set(self.0.get() + 1);
-        Key(self.0.get() as i64)
-    }
-    fn run_id(&self) -> RunId {
-        RunId(uuid::Uuid::from_u64_pair(7, self.0.get()))
-    }
-}
+use super::ids::Ids;
 
 /// What is stored of one instance.
 struct Row {

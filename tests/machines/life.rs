@@ -1,28 +1,12 @@
 //! A job or a task on the real kernel, step by step, every transition kept; checked after each against the fold.
 
-#![allow(dead_code, reason = "each test file uses its part of it")]
-
-use std::cell::Cell;
-
-use ordain::kernel::{ActivityCall, Commit, Cx, FactRecord, Family, IdSource, Input, Policies, Registry, Stepped};
-use ordain::model::{Failure, FailureKind, Key, RunId, Timestamp, WorkflowId};
+use ordain::kernel::{ActivityCall, Commit, Cx, FactRecord, Family, Input, Policies, Registry, Stepped};
+use ordain::model::{Failure, FailureKind, Timestamp, WorkflowId};
 use serde_json::Value;
 
+use super::ids::Ids;
+
 pub const BEGIN: i64 = 1_700_000_000_000;
-
-#[derive(Default)]
-struct Ids(Cell<u64>);
-
-impl IdSource for Ids {
-    fn key(&self) -> Key {
-        self.0.set(self.0.get() + 1);
-        Key(self.0.get() as i64)
-    }
-    fn run_id(&self) -> RunId {
-        self.0.set(self.0.get() + 1);
-        RunId(uuid::Uuid::from_u64_pair(7, self.0.get()))
-    }
-}
 
 pub struct Life {
     pub now: i64,
@@ -32,7 +16,6 @@ pub struct Life {
     pub calls: Vec<ActivityCall>,
     pub kind: &'static str,
     pub snapshot: String,
-    pub run_id: RunId,
     registry: Registry,
     policies: Policies,
     ids: Ids,
@@ -43,9 +26,8 @@ impl Life {
         let (registry, policies, ids) = (ordain::tasks::builtin().registry(), Policies::default(), Ids::default());
         let cx = Cx { now: Timestamp(BEGIN), policies: &policies, registry: &registry, ids: &ids };
         let (family, commit) = Family::start(kind, WorkflowId::new(id), input, &cx).unwrap();
-        let run_id = family.root().machine.core().run_id;
         let (facts, calls, snapshot) = (Vec::new(), Vec::new(), String::new());
-        let mut life = Self { now: BEGIN, family, facts, calls, kind, snapshot, run_id, registry, policies, ids };
+        let mut life = Self { now: BEGIN, family, facts, calls, kind, snapshot, registry, policies, ids };
         life.keep(commit);
         life
     }

@@ -3,6 +3,7 @@
 mod crash_points;
 mod fuzz_properties;
 mod golden_histories;
+mod ids;
 mod import;
 mod job_task;
 mod life;

@@ -1,17 +1,16 @@
 //! A stage for scripted stories: the real kernel and workflows, the simulator's store and world, and a clock that
 //! moves only when told to. After every step all of the simulator's checks are made.
 
-#![allow(dead_code, reason = "each test file uses its part of it")]
-
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::collections::HashMap;
 
-use ordain::kernel::{ActivityCall, Commit, Cx, Family, IdSource, Input, Policies, Registry, Stepped};
-use ordain::model::{Failure, FailureKind, Key, OrderId, PaymentId, RunId, Timestamp, WorkflowId};
+use ordain::kernel::{ActivityCall, Commit, Cx, Family, Input, Policies, Registry, Stepped};
+use ordain::model::{Failure, FailureKind, OrderId, PaymentId, Timestamp, WorkflowId};
 use ordain::sim::{Account, Store, World, checks};
 use ordain::workflows::order::{self, OrderStart, ReviewMode, ReviewPlan};
 use serde_json::{Value, json};
+
+use super::ids::Ids;
 
 pub const BEGIN: i64 = 1_700_000_000_000;
 pub const CHARGE: &str = "charge_payment";
@@ -21,20 +20,6 @@ pub const DISPATCH: &str = "dispatch_carrier";
 
 /// Whether an input changed something, or the code of its refusal.
 pub type Answer = Result<bool, &'static str>;
-
-#[derive(Default, Clone)]
-pub struct Ids(Cell<u64>);
-
-impl IdSource for Ids {
-    fn key(&self) -> Key {
-        self.0.set(self.0.get() + 1);
-        Key(self.0.get() as i64)
-    }
-    fn run_id(&self) -> RunId {
-        self.0.set(self.0.get() + 1);
-        RunId(uuid::Uuid::from_u64_pair(7, self.0.get()))
-    }
-}
 
 pub struct Scene {
     /// Virtual ms since the order was placed.

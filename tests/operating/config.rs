@@ -1,23 +1,10 @@
 //! Settings: where they come from, how they are read, and errors that name the very place where a wrong one stands.
 
 use std::path::Path;
-use std::process::{Command, Output};
 
 use serde_json::Value;
 
-fn ordain(folder: &Path, env: &[(&str, &str)], args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ordain"));
-    command.env_clear().current_dir(folder).args(args).envs(env.iter().copied());
-    command.output().unwrap()
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
+use super::support::command::{err, ordain, out};
 
 /// What `ordain config` prints.
 fn shown(folder: &Path, env: &[(&str, &str)], args: &[&str]) -> Value {

@@ -4,6 +4,7 @@
 
 pub mod browser;
 pub mod client;
+pub mod command;
 pub mod crowd;
 pub mod faults;
 pub mod judge;
